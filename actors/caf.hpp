@@ -1,0 +1,20 @@
+// The one place that knows which CAF this is (0.17.6, platform-facts §4):
+// actors write `protocol<answers<in...>::with<out...>, accepts<in...>>` and a
+// move to CAF 1.x changes this header only.
+#pragma once
+
+#include <caf/actor_system.hpp>
+#include <caf/all.hpp>
+
+namespace carillon {
+
+template <class... Signatures>
+using protocol = caf::typed_actor<Signatures...>;
+
+template <class... Inputs>
+using answers = caf::replies_to<Inputs...>;
+
+template <class... Inputs>
+using accepts = caf::reacts_to<Inputs...>;
+
+} // namespace carillon

@@ -1,0 +1,30 @@
+// Every atom of the actor protocols. CAF 0.17 limits their text to ten
+// characters.
+#pragma once
+
+#include "actors/caf.hpp"
+
+CAF_BEGIN_TYPE_ID_BLOCK(carillon, caf::first_custom_type_id)
+
+CAF_ADD_ATOM(carillon, carillon::atom, run, "run")
+CAF_ADD_ATOM(carillon, carillon::atom, done, "done")
+CAF_ADD_ATOM(carillon, carillon::atom, idle, "idle")
+CAF_ADD_ATOM(carillon, carillon::atom, tick, "tick")
+CAF_ADD_ATOM(carillon, carillon::atom, stop, "stop")
+CAF_ADD_ATOM(carillon, carillon::atom, restart, "restart")
+CAF_ADD_ATOM(carillon, carillon::atom, hint, "hint")
+CAF_ADD_ATOM(carillon, carillon::atom, gained, "gained")
+CAF_ADD_ATOM(carillon, carillon::atom, lost, "lost")
+CAF_ADD_ATOM(carillon, carillon::atom, drain, "drain")
+CAF_ADD_ATOM(carillon, carillon::atom, drained, "drained")
+CAF_ADD_ATOM(carillon, carillon::atom, job, "job")
+CAF_ADD_ATOM(carillon, carillon::atom, conclude, "conclude")
+CAF_ADD_ATOM(carillon, carillon::atom, report, "report")
+CAF_ADD_ATOM(carillon, carillon::atom, release, "release")
+CAF_ADD_ATOM(carillon, carillon::atom, passivate, "passivate")
+CAF_ADD_ATOM(carillon, carillon::atom, configure, "configure")
+CAF_ADD_ATOM(carillon, carillon::atom, hash, "hash")
+CAF_ADD_ATOM(carillon, carillon::atom, verify, "verify")
+CAF_ADD_ATOM(carillon, carillon::atom, sweep, "sweep")
+
+CAF_END_TYPE_ID_BLOCK(carillon)

@@ -1,0 +1,13 @@
+# CARILLON_SANITIZE=address,undefined | thread. CAF's function-based actors
+# bind null references in its own headers, hence no -fsanitize=null.
+if(CARILLON_SANITIZE)
+  target_compile_options(carillon_options INTERFACE
+    -fsanitize=${CARILLON_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(carillon_options INTERFACE -fsanitize=${CARILLON_SANITIZE})
+  if(CARILLON_SANITIZE MATCHES undefined)
+    target_compile_options(carillon_options INTERFACE -fno-sanitize=null)
+  endif()
+  if(CARILLON_SANITIZE MATCHES thread)
+    target_compile_options(carillon_options INTERFACE -Wno-tsan)
+  endif()
+endif()

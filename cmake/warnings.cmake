@@ -1,0 +1,13 @@
+# carillon_options: what every target of ours is compiled with.
+add_library(carillon_options INTERFACE)
+target_compile_options(carillon_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Wold-style-cast
+  $<$<BOOL:${CARILLON_WERROR}>:-Werror -Wno-error=deprecated-declarations>)
+target_include_directories(carillon_options INTERFACE ${PROJECT_SOURCE_DIR})
+
+# carillon_library(name SOURCES... LINK...): one static library a folder.
+function(carillon_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name} PUBLIC carillon_options ${arg_LINK})
+endfunction()

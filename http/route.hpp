@@ -1,0 +1,165 @@
+// What a route is: pattern, who may call it, and a run function that turns
+// a request into a reply on a database worker.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "domain/clock.hpp"
+#include "domain/enums.hpp"
+#include "domain/hint.hpp"
+#include "domain/ids.hpp"
+#include "domain/ports/log.hpp"
+#include "domain/ports/store.hpp"
+#include "domain/result.hpp"
+#include "domain/scope.hpp"
+
+namespace carillon::http {
+
+using json = nlohmann::json;
+
+/// A parsed request; all text is valid UTF-8 or was refused before.
+struct request {
+  std::string method; ///< Upper case.
+  std::string path;   ///< Decoded, without query.
+  std::map<std::string, std::string> query; ///< Decoded; last one wins.
+  std::map<std::string, std::string> headers; ///< Names in lower case.
+  std::map<std::string, std::string> path_params;
+  std::string body;
+  std::string remote_address;
+  std::string base_url;       ///< `http://host:port`, for absolute links.
+  std::string correlation_id; ///< From traceparent, else made.
+
+  std::string header(const std::string& lower_case_name) const {
+    auto i = headers.find(lower_case_name);
+    return i == headers.end() ? std::string{} : i->second;
+  }
+  /// Empty when absent: contract §1.3 treats both alike.
+  std::string query_value(const std::string& name) const {
+    auto i = query.find(name);
+    return i == query.end() ? std::string{} : i->second;
+  }
+};
+
+struct reply {
+  int status = 200;
+  json body;
+  std::vector<std::pair<std::string, std::string>> headers;
+  /// When set, sent as it is instead of `body`.
+  std::optional<std::string> raw;
+  std::string content_type = "application/json";
+};
+
+/// Who calls (contract §2.1). Filled for access::token and above.
+struct caller {
+  std::int64_t token_id = 0;
+  user_id user;
+  tenant_id tenant;
+  std::string name;
+  std::string email;
+  tenant_role role = tenant_role::member;
+
+  bool is_tenant_admin() const noexcept {
+    return role != tenant_role::member;
+  }
+};
+
+/// The workspace of a `{workspace}` route after the gate of contract §2.4.
+struct workspace_access {
+  workspace_id id;
+  std::optional<workspace_role> membership;
+  bool tenant_admin = false;
+
+  /// Contract §2.4/§2.5: a tenant owner or admin passes wherever a role is
+  /// needed, also beside a lower membership.
+  bool has(workspace_role minimum) const noexcept {
+    return tenant_admin || (membership && *membership >= minimum);
+  }
+  /// For create-post, reply, assign, bulk inbox, connect-account: there the
+  /// membership wins over the tenant role when both exist.
+  bool has_by_membership_first(workspace_role minimum) const noexcept {
+    return membership ? *membership >= minimum : tenant_admin;
+  }
+};
+
+/// Tunables that handlers read; filled by app from the configuration.
+struct api_settings {
+  bool compat_platform_codes = true;
+  std::string frontend_url;
+};
+
+/// Everything a run function may use. Lives on the worker's thread.
+struct call {
+  const request& req;
+  store& db;
+  const clock_port& clock;
+  logger& log;
+  const api_settings& settings;
+  caller who;
+  std::optional<workspace_access> workspace;
+  /// Sent to the owners after `run` succeeded.
+  hints after_commit;
+
+  scope tenant_scope() const {
+    return scope::tenant(who.tenant);
+  }
+
+  /// The body as a JSON object; an empty body is `{}`. errc::invalid_argument
+  /// on field `body` when malformed, not an object, too deep, or when any
+  /// text holds U+0000. Call it after the authorisation checks (§1.4 order).
+  result<json> body() const;
+
+  /// A path parameter as an id; errc::not_found when it does not parse.
+  template <class Id>
+  result<Id> path_id(const std::string& name) const {
+    auto i = req.path_params.find(name);
+    if (i != req.path_params.end())
+      if (auto id = Id::parse(i->second))
+        return *id;
+    return failure{errc::not_found, name + " does not exist", {}, {}};
+  }
+};
+
+enum class access {
+  open,      ///< No token.
+  token,     ///< A live token and the tenant gate (§2.3).
+  workspace, ///< Also the gate of `{workspace}` in the path (§2.4).
+};
+
+struct route {
+  std::string method;
+  std::string pattern; ///< `/api/v1/workspaces/{workspace}/posts/{post}`
+  access need = access::token;
+  std::function<result<reply>(call&)> run;
+};
+
+// -- envelopes (contract §1.2 to §1.4), in envelope.cpp ------------------------
+
+reply ok(json data, std::string_view message = "OK");
+reply created(json data, std::string_view message = "Created");
+
+struct page_request {
+  int page = 1;
+  int per_page = 15;
+};
+
+/// `page` and `per_page`, clamped to 1.. and 1..100.
+page_request read_page(const request& req, int default_per_page);
+
+/// The paginated envelope with meta and absolute links.
+reply paginated(const request& req, json items, const page_request& page,
+                std::int64_t total);
+
+/// The error envelope: the one table from errc to status. Details of
+/// internal failures never appear.
+reply problem(const failure& f);
+
+} // namespace carillon::http

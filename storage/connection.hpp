@@ -1,0 +1,142 @@
+// One PostgreSQL session and the only door to libpqxx's exceptions.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <pqxx/pqxx>
+
+#include "domain/ids.hpp"
+#include "domain/instant.hpp"
+#include "domain/ports/log.hpp"
+#include "domain/result.hpp"
+
+namespace carillon::storage {
+
+struct session_options {
+  std::string url; ///< libpq URI or key=value string.
+  std::string application_name = "carillon";
+  std::chrono::milliseconds connect_timeout{5'000};
+  std::chrono::milliseconds statement_timeout{10'000};
+  /// A transaction left open this long is ended by the server, so that a
+  /// stopped process cannot hold a fence for ever.
+  std::chrono::milliseconds idle_in_transaction_timeout{10'000};
+};
+
+/// Owned and used by one thread. Connects on first use and again after the
+/// connection broke; nothing is retried by itself.
+class connection {
+public:
+  connection(session_options options, logger& log);
+
+  /// Runs `body(pqxx::work&) -> result<T>` in one transaction: committed when
+  /// it returns a value, rolled back when it returns a failure or throws.
+  /// Failures: transient (deadlock, serialization, connection lost before
+  /// commit), outcome_unknown (connection lost during commit), conflict
+  /// (unique violation), invalid_argument (text PostgreSQL cannot store),
+  /// permanent (any other SQL error; detail has the SQLSTATE). Never throws.
+  template <class Body>
+  auto transact(std::string_view name, Body&& body)
+    -> decltype(body(std::declval<pqxx::work&>())) {
+    using outcome = decltype(body(std::declval<pqxx::work&>()));
+    std::optional<outcome> out;
+    auto failed = guarded(name, [&](pqxx::connection& session) {
+      pqxx::work tx{session};
+      out.emplace(body(tx));
+      if (out->has_value())
+        tx.commit();
+    });
+    if (failed)
+      return std::move(*failed);
+    return std::move(*out);
+  }
+
+  /// Drops the session; the next use connects anew.
+  void reset() noexcept;
+
+private:
+  template <class Work>
+  std::optional<failure> guarded(std::string_view name, Work&& work) {
+    try {
+      work(session());
+      return std::nullopt;
+    } catch (...) {
+      return translate(name);
+    }
+  }
+
+  pqxx::connection& session();
+
+  /// Turns the exception in flight into a failure; drops a broken session.
+  failure translate(std::string_view name) noexcept;
+
+  session_options options_;
+  logger& log_;
+  std::unique_ptr<pqxx::connection> session_;
+};
+
+// -- columns and parameters ---------------------------------------------------
+
+/// NULL becomes nothing. (libpqxx 6.4 throws on as<optional> of NULL.)
+template <class T>
+std::optional<T> nullable(const pqxx::field& f) {
+  if (f.is_null())
+    return std::nullopt;
+  return f.as<T>();
+}
+
+/// NULL becomes the empty text.
+std::string text_or_empty(const pqxx::field& f);
+
+/// Empty text becomes NULL.
+inline std::optional<std::string> null_if_empty(std::string text) {
+  if (text.empty())
+    return std::nullopt;
+  return text;
+}
+
+uuid read_uuid(const pqxx::field& f);
+
+template <class Id>
+Id read_id(const pqxx::field& f) {
+  return Id{read_uuid(f)};
+}
+
+template <class Id>
+std::optional<Id> read_nullable_id(const pqxx::field& f) {
+  if (f.is_null())
+    return std::nullopt;
+  return Id{read_uuid(f)};
+}
+
+/// The session runs in UTC with ISO dates.
+instant read_instant(const pqxx::field& f);
+std::optional<instant> read_nullable_instant(const pqxx::field& f);
+
+inline std::string param(instant t) {
+  return format_precise_time(t);
+}
+inline std::optional<std::string> param(const std::optional<instant>& t) {
+  if (!t)
+    return std::nullopt;
+  return format_precise_time(*t);
+}
+
+/// `{a,b}` for `$1::uuid[]`.
+template <class Id>
+std::string uuid_array(const std::vector<Id>& ids) {
+  std::string out = "{";
+  for (const auto& id : ids) {
+    if (out.size() > 1)
+      out += ',';
+    out += to_string(id);
+  }
+  return out += '}';
+}
+
+} // namespace carillon::storage

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,7 +27,8 @@ namespace carillon::http {
 
 using json = nlohmann::json;
 
-/// A parsed request; all text is valid UTF-8 or was refused before.
+/// A parsed request; path, query and header text is valid UTF-8 or was
+/// refused before. `body` is bytes as they came: call::body() checks them.
 struct request {
   std::string method; ///< Upper case.
   std::string path;   ///< Decoded, without query.
@@ -56,6 +58,9 @@ struct reply {
   /// When set, sent as it is instead of `body`.
   std::optional<std::string> raw;
   std::string content_type = "application/json";
+  /// The connection closes without a byte of an answer: how the sandbox
+  /// network plays a proxy that dies after the post was accepted.
+  bool drop = false;
 };
 
 /// Who calls (contract §2.1). Filled for access::token and above.
@@ -130,15 +135,27 @@ struct call {
 
 enum class access {
   open,      ///< No token.
+  identity,  ///< A live token, no tenant gate: the auth routes of §2.2.
   token,     ///< A live token and the tenant gate (§2.3).
   workspace, ///< Also the gate of `{workspace}` in the path (§2.4).
 };
 
+class exchange;
+
+/// Exactly one of `run`, `local` and `start` is set.
 struct route {
   std::string method;
   std::string pattern; ///< `/api/v1/workspaces/{workspace}/posts/{post}`
   access need = access::token;
-  std::function<result<reply>(call&)> run;
+  /// On a database worker, after the gates of `need`.
+  std::function<result<reply>(call&)> run = nullptr;
+  /// Needs no database: on the io thread, so it must not block.
+  std::function<reply(const request&)> local = nullptr;
+  /// Several steps (http/exchange.hpp): on an actor thread, must not block.
+  /// `local` and `start` routes pass no gate: their `need` is access::open.
+  std::function<void(std::shared_ptr<exchange>)> start = nullptr;
+  /// The limiter `auth` of contract §1.6 counts this route's requests.
+  bool auth_limited = false;
 };
 
 // -- envelopes (contract §1.2 to §1.4), in envelope.cpp ------------------------

@@ -28,6 +28,9 @@ struct session_options {
   std::chrono::milliseconds idle_in_transaction_timeout{10'000};
 };
 
+/// The URL with name and time-outs added, for libpq.
+std::string connection_string(const session_options& options);
+
 /// Owned and used by one thread. Connects on first use and again after the
 /// connection broke; nothing is retried by itself.
 class connection {

@@ -1,5 +1,8 @@
-// Enqueue inside the caller's transaction.
+// Jobs inside the caller's transaction.
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include <pqxx/pqxx>
 
@@ -8,7 +11,20 @@
 namespace carillon::storage {
 
 /// Plain INSERT with the kind's policy. False when a live job holds the
-/// unique key: nothing was written.
+/// unique key: nothing was written. Throws std::invalid_argument for a kind
+/// that this build does not know.
 bool insert_job(pqxx::transaction_base& tx, const new_job& job);
+
+/// The one PublishPost job of a post (contract §4.2: key publish-post-{post}).
+new_job publish_job_for(post_id post, tenant_id tenant, workspace_id workspace,
+                        std::string correlation_id);
+
+/// Moves live jobs to the history in `state`. Ids that are not live any more
+/// are passed over.
+void move_to_history(pqxx::transaction_base& tx, const std::vector<job_id>& ids,
+                     job_state state);
+
+/// Appends to the job's error history.
+void append_job_error(pqxx::transaction_base& tx, job_id id, const std::string& error);
 
 } // namespace carillon::storage

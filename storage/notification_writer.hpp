@@ -6,13 +6,29 @@
 
 #include "domain/hint.hpp"
 #include "domain/notification.hpp"
+#include "domain/notification_email.hpp"
 
 namespace carillon::storage {
 
 /// Stores the row (always; already read when in-app is off), one delivery
 /// row for each channel that is on or off by preference, and the e-mail job
 /// when e-mail is on. Adds a hint for that job.
+///
+/// The text is made storable instead of failing the outcome that it tells
+/// of: U+0000 and broken UTF-8 are replaced, the title is cut to 200
+/// characters, and an action_url that is no path of the client (`/…`, at most
+/// 255 characters) is left out. Throws std::invalid_argument when `data` is
+/// no JSON object or the user is not the tenant's.
 notification write_notification(pqxx::transaction_base& tx,
                                 const new_notification& message, hints& out);
+
+/// Writes how the e-mail ended: the row's sent_at, or failed_at with the
+/// reason, or (skipped) the reason alone, and the e-mail's delivery row.
+/// False when there is nothing to write: the row is gone, another tenant's,
+/// or its mail was recorded as sent before. Fencing and the job's conclusion
+/// are the caller's, in the same transaction.
+bool record_email_outcome(pqxx::transaction_base& tx, const tenant_id& tenant,
+                          const notification_id& id,
+                          const email_outcome& outcome);
 
 } // namespace carillon::storage

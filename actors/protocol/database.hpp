@@ -1,4 +1,4 @@
-// database: two bounded pools of detached workers, one connection each.
+// database: bounded pools of detached workers, one connection each.
 #pragma once
 
 #include <chrono>
@@ -9,6 +9,7 @@
 
 #include "actors/caf.hpp"
 #include "actors/protocol/atoms.hpp"
+#include "actors/protocol/report.hpp"
 #include "domain/ports/store.hpp"
 #include "domain/result.hpp"
 
@@ -32,13 +33,15 @@ using db_task_ptr = std::shared_ptr<db_task>;
 using database_actor = protocol<
   // Runs the task on the next idle worker.
   answers<atom::run, db_task_ptr>::with<atom::done>,
-  // INTERNAL: a worker is idle again.
-  accepts<atom::idle, std::size_t>>;
+  // How many workers there are, how many are busy, how many tasks wait.
+  answers<atom::report>::with<actor_report>>;
 
-/// The two pools; `interactive` serves HTTP, `background` the engine.
+/// `interactive` serves HTTP, `background` the engine's work; `control` is
+/// one connection for leases alone, so that renewal never queues behind work.
 struct database_pools {
   database_actor interactive;
   database_actor background;
+  database_actor control;
 };
 
 /// Sends `body(store&) -> result<T>` to the pool and calls

@@ -9,6 +9,7 @@ class workspace_store;
 class social_account_store;
 class notification_store;
 class post_store;
+class delivery_store;
 class publish_store;
 class job_store;
 class ownership_store;
@@ -24,6 +25,7 @@ public:
   virtual notification_store& notifications() = 0;
   virtual post_store& posts() = 0;
   virtual publish_store& publishing() = 0;
+  virtual delivery_store& deliveries() = 0;
   virtual job_store& jobs() = 0;
   virtual ownership_store& ownership() = 0;
   virtual operations_store& operations() = 0;

@@ -1,0 +1,66 @@
+// What every actor of the engine shares: ports, rules, and the lease.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "actors/protocol/database.hpp"
+#include "domain/ownership.hpp"
+#include "domain/ports/log.hpp"
+#include "domain/ports/mail_transport.hpp"
+#include "domain/ports/publish_store.hpp"
+#include "domain/ports/social_gateway.hpp"
+
+namespace carillon {
+
+/// Tunables that may change while actors run (hot keys). Each is read when
+/// it is needed.
+struct hot_settings {
+  std::atomic<int> jobs_max_in_flight{2'000};
+  std::atomic<int> publishing_per_workspace{16};
+  std::atomic<std::chrono::milliseconds> passivate_after{std::chrono::milliseconds{60'000}};
+};
+
+struct engine_settings {
+  std::string node;
+  std::chrono::milliseconds lease{10'000};
+  std::chrono::milliseconds renew_every{2'500};
+
+  int batch_size = 500;
+  std::chrono::milliseconds job_sweep_every{1'000};
+  std::chrono::milliseconds conclude_linger{5};
+  /// A node's death is charged to a job that was alone; so many of them
+  /// dead-letter it.
+  int max_crashes = 3;
+
+  std::chrono::milliseconds restart_min_backoff{100};
+  std::chrono::milliseconds restart_max_backoff{30'000};
+  int restart_intensity = 5;
+  std::chrono::milliseconds restart_window{30'000};
+  std::chrono::milliseconds quarantine_cool_down{300'000};
+
+  std::chrono::milliseconds publish_sweep_every{60'000};
+  std::chrono::milliseconds publish_timeout{30'000};
+  publish_rules publishing;
+
+  std::string frontend_url;
+  std::chrono::milliseconds database_timeout{15'000};
+};
+
+/// Built by app, outlives every actor. Ports are safe from any thread.
+struct engine_context {
+  engine_settings settings;
+  hot_settings hot;
+  database_pools databases;
+  std::map<network, std::shared_ptr<social_gateway>> gateways;
+  std::shared_ptr<mail_transport> mail;
+  std::shared_ptr<const mail_renderer> mail_templates;
+  logger* log = nullptr;
+  lease_clock lease;
+};
+using engine_context_ptr = std::shared_ptr<engine_context>;
+
+} // namespace carillon

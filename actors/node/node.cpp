@@ -1,0 +1,204 @@
+#include "actors/node/node.hpp"
+
+#include <deque>
+
+#include "actors/jobs/job_feed.hpp"
+#include "actors/jobs/publish_sweep.hpp"
+#include "actors/node/ownership.hpp"
+#include "actors/node/region.hpp"
+#include "actors/timer.hpp"
+#include "domain/backoff.hpp"
+
+namespace carillon {
+
+namespace {
+
+struct node_state {
+  static inline const char* name = "carillon.node";
+
+  engine_context_ptr context;
+  std::chrono::milliseconds shutdown_grace{};
+
+  job_feed_actor feed;
+  publish_sweep_actor sweep;
+  region_actor region;
+  ownership_actor ownership;
+
+  std::deque<caf::actor_clock::time_point> crashes;
+  bool up = false;
+  bool ending = false;
+  std::optional<caf::typed_response_promise<atom::done>> stopping;
+
+  ~node_state() {
+    bring_down();
+  }
+
+  void bring_down() {
+    auto end = [](auto& handle) {
+      if (handle)
+        caf::anon_send_exit(handle, caf::exit_reason::user_shutdown);
+      handle = nullptr;
+    };
+    end(ownership);
+    end(sweep);
+    end(feed);
+    end(region);
+    up = false;
+  }
+};
+
+using self_pointer = node_actor::stateful_pointer<node_state>;
+
+void start_engine(self_pointer self) {
+  auto& state = self->state;
+  auto& system = self->home_system();
+  state.feed = spawn_job_feed(system, state.context);
+  state.sweep = spawn_publish_sweep(system, state.context, state.feed);
+  state.region = spawn_region(system, state.context, state.feed, state.sweep);
+  self->send(state.feed, atom::configure_v, caf::actor_cast<caf::strong_actor_ptr>(state.region));
+  state.ownership = spawn_ownership(system, state.context, state.feed, state.region, state.sweep);
+  self->monitor(state.feed);
+  self->monitor(state.sweep);
+  self->monitor(state.region);
+  self->monitor(state.ownership);
+  state.up = true;
+}
+
+void part_went_down(self_pointer self, const caf::down_msg& down) {
+  auto& state = self->state;
+  // Downs of parts that were brought down on purpose arrive late.
+  if (!state.up || state.ending)
+    return;
+  const auto& settings = state.context->settings;
+  const auto now = clock_now(self);
+  state.crashes.push_back(now);
+  while (state.crashes.front() + settings.restart_window < now)
+    state.crashes.pop_front();
+  state.context->log->error("engine-crashed", {{"reason", self->home_system().render(down.reason)},
+                                               {"crashes", std::to_string(state.crashes.size())}});
+  state.context->lease.expire();
+  state.bring_down();
+  if (static_cast<int>(state.crashes.size()) > settings.restart_intensity) {
+    self->quit(caf::sec::runtime_error);
+    return;
+  }
+  self->delayed_send(self,
+                     exponential_delay(settings.restart_min_backoff, settings.restart_max_backoff,
+                                       static_cast<int>(state.crashes.size()), 0.5),
+                     atom::restart_v);
+}
+
+void end_lease(self_pointer self) {
+  auto& state = self->state;
+  if (state.ending)
+    return;
+  state.ending = true;
+  const auto finished = [self] {
+    auto& state = self->state;
+    if (state.stopping)
+      state.stopping->deliver(atom::done_v);
+    state.stopping.reset();
+  };
+  if (!state.ownership) {
+    finished();
+    return;
+  }
+  self->request(state.ownership, std::chrono::seconds{8}, atom::stop_v)
+    .then([finished](atom::done) { finished(); }, [finished](caf::error&) { finished(); });
+}
+
+template <class Handle>
+void collect(self_pointer self, const Handle& part, const std::shared_ptr<actor_report>& out,
+             const std::shared_ptr<int>& missing, caf::typed_response_promise<actor_report> promise) {
+  auto arrived = [out, missing, promise]() mutable {
+    if (--*missing == 0)
+      promise.deliver(*out);
+  };
+  if (!part) {
+    arrived();
+    return;
+  }
+  self->request(part, std::chrono::seconds{2}, atom::report_v)
+    .then(
+      [out, arrived](actor_report& report) mutable {
+        out->children.push_back(std::move(report));
+        arrived();
+      },
+      [out, arrived](caf::error&) mutable {
+        out->children.push_back({"(no answer)", "unknown", {}, {}});
+        arrived();
+      });
+}
+
+node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
+                               std::chrono::milliseconds shutdown_grace) {
+  self->state.context = std::move(context);
+  self->state.shutdown_grace = shutdown_grace;
+  self->set_down_handler([self](const caf::down_msg& down) { part_went_down(self, down); });
+  start_engine(self);
+  return {
+    [self](atom::hint, const hint& h) {
+      if (self->state.region)
+        self->send(self->state.region, atom::hint_v, h);
+    },
+    [self](atom::hint, const std::string& payload) {
+      if (self->state.region)
+        self->send(self->state.region, atom::hint_v, payload);
+    },
+    [self](atom::sweep) {
+      if (!self->state.up)
+        return;
+      self->send(self->state.feed, atom::hint_v, std::int64_t{0});
+      self->send(self->state.sweep, atom::hint_v, std::int64_t{0});
+    },
+    [self](atom::release, const std::string& workspace) -> caf::result<bool> {
+      if (!self->state.region)
+        return false;
+      return self->delegate(self->state.region, atom::release_v, workspace);
+    },
+    [self](atom::stop) -> caf::result<atom::done> {
+      auto& state = self->state;
+      auto promise = self->make_response_promise<atom::done>();
+      state.stopping = promise;
+      if (!state.up) {
+        end_lease(self);
+        return promise;
+      }
+      self->delayed_send(self, state.shutdown_grace, atom::tick_v);
+      self->request(state.feed, state.shutdown_grace + std::chrono::seconds{1}, atom::stop_v)
+        .then([self](atom::done) { end_lease(self); }, [self](caf::error&) { end_lease(self); });
+      return promise;
+    },
+    [self](atom::report) -> caf::result<actor_report> {
+      auto& state = self->state;
+      auto promise = self->make_response_promise<actor_report>();
+      auto out = std::make_shared<actor_report>();
+      out->name = "node " + state.context->settings.node;
+      out->state = state.stopping ? "draining" : state.up ? "running" : "restarting";
+      out->facts.emplace_back("recent_crashes", std::to_string(state.crashes.size()));
+      auto missing = std::make_shared<int>(7);
+      collect(self, state.ownership, out, missing, promise);
+      collect(self, state.region, out, missing, promise);
+      collect(self, state.feed, out, missing, promise);
+      collect(self, state.sweep, out, missing, promise);
+      collect(self, state.context->databases.interactive, out, missing, promise);
+      collect(self, state.context->databases.background, out, missing, promise);
+      collect(self, state.context->databases.control, out, missing, promise);
+      return promise;
+    },
+    [self](atom::restart) {
+      if (!self->state.up && !self->state.stopping)
+        start_engine(self);
+    },
+    [self](atom::tick) { end_lease(self); },
+  };
+}
+
+} // namespace
+
+node_actor spawn_node(caf::actor_system& system, engine_context_ptr context,
+                      std::chrono::milliseconds shutdown_grace) {
+  return system.spawn(node, std::move(context), shutdown_grace);
+}
+
+} // namespace carillon

@@ -1,0 +1,269 @@
+#include "actors/workspace/publisher.hpp"
+
+#include <deque>
+
+#include "domain/crash_point.hpp"
+
+namespace carillon {
+
+namespace {
+
+/// No call is begun with less time than this.
+constexpr std::chrono::milliseconds shortest_call{500};
+constexpr std::chrono::milliseconds longest_read{10'000};
+constexpr std::chrono::milliseconds retry_write_after{500};
+/// The reads go back a little further than the attempt: clocks differ.
+constexpr std::chrono::seconds read_margin{120};
+
+struct run {
+  running_job_ptr job;
+  std::size_t pending = 0;
+};
+using run_ptr = std::shared_ptr<run>;
+
+struct publisher_state {
+  static inline const char* name = "carillon.publisher";
+
+  engine_context_ptr context;
+  workspace_actor supervisor;
+  job_feed_actor feed;
+  int active = 0;
+  std::deque<running_job_ptr> waiting;
+  std::uint64_t calls_total = 0;
+};
+
+using self_pointer = job_runner_actor::stateful_pointer<publisher_state>;
+
+void plan(self_pointer self, const run_ptr& r);
+void start_next(self_pointer self);
+
+/// Lets `step` run in this actor; for callbacks of other threads.
+void resume(const job_runner_actor& self, std::function<void()> step) {
+  caf::anon_send(self, atom::run_v, std::make_shared<std::function<void()>>(std::move(step)));
+}
+
+void resume_later(self_pointer self, std::chrono::milliseconds delay, std::function<void()> step) {
+  self->delayed_send(self, delay, atom::run_v,
+                     std::make_shared<std::function<void()>>(std::move(step)));
+}
+
+void finish(self_pointer self, const run_ptr& r, job_report::kind how, std::string error = {},
+            std::optional<std::chrono::milliseconds> delay = {}) {
+  self->send(self->state.supervisor, atom::conclude_v,
+             job_report{r->job->work.id, how, std::move(error), delay});
+  --self->state.active;
+  start_next(self);
+}
+
+void pass_on(self_pointer self, const hints& committed) {
+  if (!committed.empty())
+    self->send(self->state.feed, atom::hint_v, std::int64_t{0});
+}
+
+void one_done(self_pointer self, const run_ptr& r, bool settled) {
+  if (--r->pending > 0)
+    return;
+  if (settled)
+    finish(self, r, job_report::kind::concluded);
+  else
+    plan(self, r);
+}
+
+/// Writes what was learned; tries again while it can, since a network's
+/// answer must not be lost to a moment's trouble with the database.
+void record(self_pointer self, const run_ptr& r, attempt_id attempt,
+            std::shared_ptr<const result<public_post>> outcome, std::chrono::milliseconds latency,
+            int tries = 0) {
+  auto& state = self->state;
+  ask_database<publish_progress>(
+    self, state.context->databases.background, "record-outcome", state.context->settings.database_timeout,
+    [job = r->job, attempt, outcome, latency, &rules = state.context->settings.publishing](store& db) {
+      return db.publishing().record(job->owner, job->work, attempt, *outcome, latency, rules);
+    },
+    [self, r, attempt, outcome, latency, tries](result<publish_progress> progress) {
+      if (progress) {
+        pass_on(self, progress->after_commit);
+        one_done(self, r, progress->settled);
+        return;
+      }
+      const auto code = progress.error().code;
+      if ((code == errc::transient || code == errc::outcome_unknown || code == errc::throttled) && tries < 120) {
+        resume_later(self, retry_write_after,
+                     [=] { record(self, r, attempt, outcome, latency, tries + 1); });
+        return;
+      }
+      self->state.context->log->error("outcome-not-recorded",
+                                      {{"job", to_string(r->job->work.id)},
+                                       {"attempt", to_string(attempt)},
+                                       {"error", progress.error().detail}});
+      one_done(self, r, false);
+    });
+}
+
+void call(self_pointer self, const run_ptr& r, planned_call planned,
+          lease_clock::steady::time_point deadline) {
+  auto& state = self->state;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+    deadline - lease_clock::steady::now());
+  if (left < shortest_call) {
+    // The licence ran out before it was used: certainly not sent.
+    record(self, r, planned.attempt,
+           std::make_shared<result<public_post>>(failure{errc::transient, "the lease left no time for the call", {}, std::chrono::milliseconds{0}}),
+           std::chrono::milliseconds{0});
+    return;
+  }
+  ++state.calls_total;
+  planned.post.timeout = left;
+  const auto begun = lease_clock::steady::now();
+  const auto& gateway = state.context->gateways.at(planned.post.account.platform);
+  gateway->publish(
+    std::move(planned.post),
+    [handle = job_runner_actor{self}, self, r, attempt = planned.attempt, begun](result<public_post> outcome) {
+      if (outcome)
+        crash_point(crash_points::after_accept);
+      const auto latency = std::chrono::duration_cast<std::chrono::milliseconds>(
+        lease_clock::steady::now() - begun);
+      resume(handle, [self, r, attempt, latency,
+                      shared = std::make_shared<const result<public_post>>(std::move(outcome))] {
+        record(self, r, attempt, shared, latency);
+      });
+    });
+}
+
+void record_check(self_pointer self, const run_ptr& r, attempt_id attempt,
+                  std::shared_ptr<const result<std::vector<public_post>>> seen,
+                  lease_clock::steady::time_point begun) {
+  auto& state = self->state;
+  ask_database<publish_progress>(
+    self, state.context->databases.background, "record-read-back", state.context->settings.database_timeout,
+    [job = r->job, attempt, seen, begun, &rules = state.context->settings.publishing](store& db) {
+      const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(
+        lease_clock::steady::now() - begun);
+      return db.publishing().record_check(job->owner, job->work, attempt, *seen, age, rules);
+    },
+    [self, r](result<publish_progress> progress) {
+      if (progress)
+        pass_on(self, progress->after_commit);
+      one_done(self, r, progress && progress->settled);
+    });
+}
+
+void check(self_pointer self, const run_ptr& r, planned_check planned) {
+  auto& state = self->state;
+  const auto timeout = std::min({longest_read, state.context->settings.publish_timeout,
+                                 std::max(state.context->lease.remaining(), shortest_call)});
+  const auto begun = lease_clock::steady::now();
+  const auto gateway = state.context->gateways.find(planned.account.platform);
+  if (gateway == state.context->gateways.end()) {
+    record_check(self, r, planned.attempt,
+                 std::make_shared<result<std::vector<public_post>>>(failure{errc::permanent, "no gateway", {}, {}}), begun);
+    return;
+  }
+  gateway->second->list_recent(
+    planned.account, planned.started_at - read_margin, timeout,
+    [handle = job_runner_actor{self}, self, r, attempt = planned.attempt,
+     wanted = normalise_text(planned.text), begun](result<std::vector<public_post>> seen) {
+      if (seen)
+        std::erase_if(*seen, [&](const public_post& post) { return post.text != wanted; });
+      resume(handle, [self, r, attempt, begun,
+                      shared = std::make_shared<const result<std::vector<public_post>>>(std::move(seen))] {
+        record_check(self, r, attempt, shared, begun);
+      });
+    });
+}
+
+void carry_out(self_pointer self, const run_ptr& r, publish_plan planned,
+               lease_clock::steady::time_point deadline) {
+  pass_on(self, planned.after_commit);
+  if (planned.settled) {
+    finish(self, r, job_report::kind::concluded);
+    return;
+  }
+  if (planned.calls.empty() && planned.checks.empty()) {
+    const auto wait = planned.resumes_in.value_or(std::chrono::milliseconds{1'000});
+    finish(self, r, job_report::kind::concluded, {}, std::max(wait, std::chrono::milliseconds{1}));
+    return;
+  }
+  r->pending = planned.calls.size() + planned.checks.size();
+  for (auto& next : planned.calls)
+    call(self, r, std::move(next), deadline);
+  for (auto& next : planned.checks)
+    check(self, r, std::move(next));
+}
+
+void plan(self_pointer self, const run_ptr& r) {
+  auto& state = self->state;
+  // No outside call may outlive the lease under which it was decided.
+  const auto timeout = std::min(state.context->settings.publish_timeout,
+                                state.context->lease.remaining() - shortest_call);
+  if (timeout < shortest_call) {
+    finish(self, r, job_report::kind::postponed, {}, std::chrono::milliseconds{1'000});
+    return;
+  }
+  const auto deadline = lease_clock::steady::now() + timeout;
+  ask_database<publish_plan>(
+    self, state.context->databases.background, "plan-publishing", state.context->settings.database_timeout,
+    [job = r->job, timeout, &rules = state.context->settings.publishing](store& db) {
+      return db.publishing().plan(job->owner, job->work, rules, timeout);
+    },
+    [self, r, deadline](result<publish_plan> planned) {
+      if (planned) {
+        carry_out(self, r, std::move(*planned), deadline);
+        return;
+      }
+      switch (planned.error().code) {
+        case errc::cancelled: // Fenced out: the new owner runs it.
+          finish(self, r, job_report::kind::concluded);
+          break;
+        case errc::transient:
+        case errc::throttled:
+        case errc::outcome_unknown:
+          finish(self, r, job_report::kind::postponed, planned.error().detail, std::chrono::milliseconds{1'000});
+          break;
+        default:
+          finish(self, r, job_report::kind::retry, planned.error().detail);
+      }
+    });
+}
+
+void start_next(self_pointer self) {
+  auto& state = self->state;
+  while (!state.waiting.empty() && state.active < state.context->hot.publishing_per_workspace.load()) {
+    auto r = std::make_shared<run>(run{std::move(state.waiting.front()), 0});
+    state.waiting.pop_front();
+    ++state.active;
+    plan(self, r);
+  }
+}
+
+job_runner_actor::behavior_type publisher(self_pointer self, engine_context_ptr context,
+                                          workspace_actor supervisor, job_feed_actor feed) {
+  self->state.context = std::move(context);
+  self->state.supervisor = std::move(supervisor);
+  self->state.feed = std::move(feed);
+  return {
+    [self](atom::job, const running_job_ptr& job) {
+      self->state.waiting.push_back(job);
+      start_next(self);
+    },
+    [self](atom::report) {
+      const auto& state = self->state;
+      return actor_report{"publisher",
+                          "running",
+                          {{"active", std::to_string(state.active)},
+                           {"waiting", std::to_string(state.waiting.size())},
+                           {"calls_total", std::to_string(state.calls_total)}},
+                          {}};
+    },
+    [](atom::run, const std::shared_ptr<std::function<void()>>& step) { (*step)(); },
+  };
+}
+
+} // namespace
+
+job_runner_actor spawn_publisher(caf::actor_system& system, engine_context_ptr context,
+                                 workspace_actor supervisor, job_feed_actor feed) {
+  return system.spawn(publisher, std::move(context), std::move(supervisor), std::move(feed));
+}
+
+} // namespace carillon

@@ -1,0 +1,93 @@
+#include "domain/ids.hpp"
+
+#include <chrono>
+#include <mutex>
+#include <random>
+
+namespace carillon {
+
+namespace {
+
+int hex_value(char c) noexcept {
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  if (c >= 'a' && c <= 'f')
+    return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F')
+    return c - 'A' + 10;
+  return -1;
+}
+
+std::uint64_t unix_milliseconds() {
+  using namespace std::chrono;
+  return static_cast<std::uint64_t>(
+    duration_cast<milliseconds>(system_clock::now().time_since_epoch())
+      .count());
+}
+
+} // namespace
+
+// RFC 9562 §5.7 with the monotonic counter of §6.2 method 1: 12 bits of
+// rand_a count within a millisecond and carry into the time when they
+// overflow. The last byte stays random: it is the shard of a workspace.
+uuid make_uuid_v7() {
+  static std::mutex mutex;
+  static std::mt19937_64 random{[] {
+    std::random_device seed;
+    std::seed_seq sequence{seed(), seed(), seed(), seed()};
+    return std::mt19937_64{sequence};
+  }()};
+  static std::uint64_t last_stamp = 0; // 48 bits of time, 12 of counter
+
+  std::lock_guard lock{mutex};
+  const auto fresh = (unix_milliseconds() << 12) | (random() & 0x3ff);
+  last_stamp = fresh > last_stamp ? fresh : last_stamp + 1;
+  const auto tail = random();
+
+  uuid id;
+  const auto milliseconds = last_stamp >> 12;
+  for (int i = 0; i < 6; ++i)
+    id.bytes[i] = static_cast<std::uint8_t>(milliseconds >> (40 - 8 * i));
+  id.bytes[6] = static_cast<std::uint8_t>(0x70 | ((last_stamp >> 8) & 0x0f));
+  id.bytes[7] = static_cast<std::uint8_t>(last_stamp & 0xff);
+  for (int i = 0; i < 8; ++i)
+    id.bytes[8 + i] = static_cast<std::uint8_t>(tail >> (56 - 8 * i));
+  id.bytes[8] = static_cast<std::uint8_t>(0x80 | (id.bytes[8] & 0x3f));
+  return id;
+}
+
+std::optional<uuid> parse_uuid(std::string_view text) noexcept {
+  if (text.size() != 36)
+    return std::nullopt;
+  uuid id;
+  std::size_t byte = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    if (i == 8 || i == 13 || i == 18 || i == 23) {
+      if (text[i++] != '-')
+        return std::nullopt;
+      continue;
+    }
+    const auto high = hex_value(text[i]);
+    const auto low = hex_value(text[i + 1]);
+    if (high < 0 || low < 0)
+      return std::nullopt;
+    id.bytes[byte++] = static_cast<std::uint8_t>(high * 16 + low);
+    i += 2;
+  }
+  return id;
+}
+
+std::string to_string(const uuid& id) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(36);
+  for (std::size_t i = 0; i < id.bytes.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10)
+      out += '-';
+    out += digits[id.bytes[i] >> 4];
+    out += digits[id.bytes[i] & 0x0f];
+  }
+  return out;
+}
+
+} // namespace carillon

@@ -1,0 +1,140 @@
+#include "domain/instant.hpp"
+
+#include <cstdio>
+#include <stdexcept>
+
+#include <date/tz.h>
+
+namespace carillon {
+
+namespace {
+
+/// Reads exactly `count` digits; -1 when they are not there.
+int take_digits(std::string_view& text, std::size_t count) {
+  if (text.size() < count)
+    return -1;
+  int value = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (text[i] < '0' || text[i] > '9')
+      return -1;
+    value = value * 10 + (text[i] - '0');
+  }
+  text.remove_prefix(count);
+  return value;
+}
+
+bool take(std::string_view& text, char c) {
+  if (text.empty() || text.front() != c)
+    return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+failure not_a_time() {
+  return {errc::invalid_argument, "is not an ISO-8601 date and time", {}, {}};
+}
+
+instant resolve(date::local_time<std::chrono::microseconds> local,
+                const date::time_zone& zone) {
+  const auto info = zone.get_info(local);
+  // A gap moves forward by its own length: the offset before it still holds.
+  // A fold takes its first pass, which is also the offset before the change.
+  return instant{local.time_since_epoch() - info.first.offset};
+}
+
+} // namespace
+
+std::string format_api_time(instant t) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(t);
+  return date::format("%FT%T+00:00", seconds);
+}
+
+std::string format_precise_time(instant t) {
+  return date::format("%FT%T+00:00", t);
+}
+
+result<instant> parse_time(std::string_view text, std::string_view zone) {
+  const auto year = take_digits(text, 4);
+  if (year < 0 || !take(text, '-'))
+    return not_a_time();
+  const auto month = take_digits(text, 2);
+  if (month < 0 || !take(text, '-'))
+    return not_a_time();
+  const auto day = take_digits(text, 2);
+  const date::year_month_day date_part{
+    date::year{year}, date::month{static_cast<unsigned>(month < 0 ? 0 : month)},
+    date::day{static_cast<unsigned>(day < 0 ? 0 : day)}};
+  if (day < 0 || !date_part.ok())
+    return not_a_time();
+
+  int hour = 0;
+  int minute = 0;
+  int second = 0;
+  std::chrono::microseconds fraction{0};
+  if (take(text, 'T') || take(text, 't') || take(text, ' ')) {
+    hour = take_digits(text, 2);
+    if (hour < 0 || hour > 23 || !take(text, ':'))
+      return not_a_time();
+    minute = take_digits(text, 2);
+    if (minute < 0 || minute > 59)
+      return not_a_time();
+    if (take(text, ':')) {
+      second = take_digits(text, 2);
+      if (second < 0 || second > 59)
+        return not_a_time();
+      if (take(text, '.') || take(text, ',')) {
+        std::int64_t scale = 100'000;
+        std::size_t digits = 0;
+        for (; !text.empty() && text.front() >= '0' && text.front() <= '9';
+             ++digits, text.remove_prefix(1), scale /= 10)
+          fraction += std::chrono::microseconds{scale * (text.front() - '0')};
+        if (digits == 0 || digits > 9)
+          return not_a_time();
+      }
+    }
+  } else if (!text.empty()) {
+    return not_a_time();
+  }
+
+  const auto local = date::local_days{date_part} + std::chrono::hours{hour}
+                     + std::chrono::minutes{minute}
+                     + std::chrono::seconds{second} + fraction;
+  if (text.empty()) {
+    try {
+      return resolve(local, *date::locate_zone(zone));
+    } catch (const std::runtime_error&) {
+      return failure{errc::invalid_argument,
+                     "is not a time zone of the IANA database", {}, {}};
+    }
+  }
+  std::chrono::minutes offset{0};
+  if (!take(text, 'Z') && !take(text, 'z')) {
+    const bool west = !text.empty() && text.front() == '-';
+    if (!west && text.front() != '+')
+      return not_a_time();
+    text.remove_prefix(1);
+    const auto offset_hours = take_digits(text, 2);
+    take(text, ':');
+    const auto offset_minutes = text.empty() ? 0 : take_digits(text, 2);
+    if (offset_hours < 0 || offset_hours > 15 || offset_minutes < 0
+        || offset_minutes > 59)
+      return not_a_time();
+    offset = std::chrono::minutes{offset_hours * 60 + offset_minutes};
+    if (west)
+      offset = -offset;
+  }
+  if (!text.empty())
+    return not_a_time();
+  return instant{local.time_since_epoch() - offset};
+}
+
+bool is_time_zone(std::string_view name) {
+  try {
+    // The library reports a lookup, also of an empty name, by exception.
+    return !name.empty() && date::locate_zone(name) != nullptr;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
+} // namespace carillon

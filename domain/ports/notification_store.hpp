@@ -1,0 +1,133 @@
+// Notifications and their preferences (spec §5.1, contract §3.1).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/hint.hpp"
+#include "domain/notification.hpp"
+#include "domain/notification_email.hpp"
+#include "domain/result.hpp"
+#include "domain/scope.hpp"
+
+namespace carillon {
+
+struct notification_filter {
+  enum class column : std::uint8_t { created_at, read_at, type, title };
+
+  std::optional<notification_type> type;
+  std::optional<notification_category> category;
+  std::optional<bool> is_read;
+  std::optional<instant> from; ///< Created then or later.
+  std::optional<instant> to;   ///< Created then or earlier.
+  std::string search;          ///< In title and message; empty for all.
+  column sort = column::created_at;
+  bool ascending = false;
+  int page = 1; ///< From 1.
+  int per_page = 20;
+};
+
+struct notification_page {
+  std::vector<notification> items;
+  std::int64_t total = 0;
+};
+
+struct notification_preference {
+  uuid id;
+  user_id user;
+  notification_type type = notification_type::system_announcement;
+  channel_preferences channels;
+  instant created_at{};
+  instant updated_at{};
+};
+
+/// A null flag keeps what is stored.
+struct preference_change {
+  notification_type type = notification_type::system_announcement;
+  std::optional<bool> in_app;
+  std::optional<bool> email;
+  std::optional<bool> push;
+  std::optional<bool> sms;
+};
+
+/// Every call needs a tenant scope unless it says otherwise; what another
+/// tenant owns is not there. Every call also fails as storage's
+/// connection::transact says, and then nothing of it is written.
+class notification_store {
+public:
+  virtual ~notification_store() = default;
+
+  /// Stores the notice and what its channels need (storage's
+  /// write_notification). `out` grows only on success. errc::not_found: no
+  /// such user.
+  virtual result<notification>
+  send(const scope& s, const new_notification& message, hints& out) = 0;
+
+  /// The same notice to each of `users`, once each, all or none;
+  /// `message.user` is ignored.
+  virtual result<std::vector<notification>>
+  send_to_users(const scope& s, const new_notification& message,
+                const std::vector<user_id>& users, hints& out)
+    = 0;
+
+  /// To every active user of the scope's tenant.
+  virtual result<std::vector<notification>>
+  send_to_tenant(const scope& s, const new_notification& message, hints& out)
+    = 0;
+
+  /// Idempotent: the first read_at stays. errc::forbidden: another user's of
+  /// the same tenant.
+  virtual result<notification>
+  mark_as_read(const scope& s, user_id user, notification_id id) = 0;
+
+  /// Of every channel; returns how many were unread.
+  virtual result<std::int64_t> mark_all_as_read(const scope& s, user_id user)
+    = 0;
+
+  /// Skips other users' and already read ones; returns how many it marked.
+  /// errc::invalid_argument on `ids.N`: no such notification in the tenant;
+  /// then none is marked.
+  virtual result<std::int64_t>
+  mark_multiple_as_read(const scope& s, user_id user,
+                        const std::vector<notification_id>& ids)
+    = 0;
+
+  /// In-app ones only, like unread_count and recent.
+  virtual result<notification_page>
+  list(const scope& s, user_id user, const notification_filter& filter) = 0;
+  virtual result<std::int64_t> unread_count(const scope& s, user_id user) = 0;
+
+  /// Newest first.
+  virtual result<std::vector<notification>>
+  recent(const scope& s, user_id user, int limit) = 0;
+
+  /// One per type, in declaration order; missing rows are created with the
+  /// default channels. errc::not_found: no such user.
+  virtual result<std::vector<notification_preference>>
+  preferences(const scope& s, user_id user) = 0;
+
+  virtual result<notification_preference>
+  update_preference(const scope& s, user_id user,
+                    const preference_change& change)
+    = 0;
+
+  /// In order, all or none; returns what preferences() then says.
+  virtual result<std::vector<notification_preference>>
+  update_preferences(const scope& s, user_id user,
+                     const std::vector<preference_change>& changes)
+    = 0;
+
+  /// Removes what was created more than `days` ago, read or not, by the
+  /// database's clock, in transactions of at most 1,000 rows; returns how
+  /// many. A maintenance scope reaches all tenants.
+  virtual result<std::int64_t> delete_old(const scope& s, int days = 90) = 0;
+
+  /// For the e-mail job; a maintenance scope reaches all tenants.
+  /// errc::not_found: deleted meanwhile.
+  virtual result<notification_email>
+  load_email(const scope& s, notification_id id) = 0;
+};
+
+} // namespace carillon

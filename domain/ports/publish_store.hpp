@@ -1,0 +1,117 @@
+// The main job's transactions (architecture page, "The main job"; contract
+// §4.2 PublishScheduledPosts and PublishPost; docs/publishing-guarantee.md).
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/hint.hpp"
+#include "domain/job.hpp"
+#include "domain/ownership.hpp"
+#include "domain/ports/social_gateway.hpp"
+#include "domain/result.hpp"
+
+namespace carillon {
+
+/// The rules of publishing, from the configuration.
+struct publish_rules {
+  std::chrono::milliseconds visibility_delay{30'000};
+  std::chrono::milliseconds reconcile_deadline{std::chrono::minutes{15}};
+  std::vector<std::chrono::seconds> retry_delays{
+    std::chrono::seconds{60}, std::chrono::seconds{120}, std::chrono::seconds{240}};
+  double retry_jitter = 0.1;
+  /// Those with a gateway; a target elsewhere fails with UNKNOWN_PLATFORM.
+  std::vector<network> networks{network::mastodon};
+};
+
+struct started_posts {
+  int started = 0;
+  /// Until the next scheduled post; nothing when there is none.
+  std::optional<std::chrono::milliseconds> next_in;
+};
+
+/// A licence to call, committed as an open attempt.
+struct planned_call {
+  attempt_id attempt;
+  target_id target;
+  outgoing_post post; ///< `timeout` is the caller's to cap.
+};
+
+/// An attempt whose outcome must be asked for.
+struct planned_check {
+  attempt_id attempt;
+  target_id target;
+  account_credentials account;
+  std::string text;
+  instant started_at{};
+};
+
+struct publish_plan {
+  /// Rolled up, or nothing to do any more: the job is concluded.
+  bool settled = false;
+  std::vector<planned_call> calls;
+  std::vector<planned_check> checks;
+  /// When neither settled nor anything to call or check: the job's run_at
+  /// was moved so far; nothing is left to do in this run.
+  std::optional<std::chrono::milliseconds> resumes_in;
+  hints after_commit;
+};
+
+/// After one outcome.
+struct publish_progress {
+  bool settled = false; ///< That was the last target: rolled up.
+  hints after_commit;
+};
+
+class publish_store {
+public:
+  virtual ~publish_store() = default;
+
+  /// PublishScheduledPosts: moves due posts of `shards` to publishing and
+  /// inserts their jobs, oldest first, at most `limit`. Due means due on the
+  /// database's clock. Fenced.
+  virtual result<started_posts> start_due(const node_identity& me, const shard_list& shards,
+                                          int limit)
+    = 0;
+
+  /// What the safety net repairs: a post left publishing without a live job
+  /// gets one; an author of a due post without targets is told, once.
+  virtual result<int> repair(const node_identity& me, const shard_list& shards) = 0;
+
+  /// Decides what to do for a post: fails what cannot be called, opens
+  /// attempts for what can (deadline `call_timeout` from now), lists what
+  /// must be asked for. Fenced.
+  virtual result<publish_plan> plan(const node_identity& me, const job& job,
+                                    const publish_rules& rules,
+                                    std::chrono::milliseconds call_timeout)
+    = 0;
+
+  /// Writes what the network said. Learned facts are written also when the
+  /// fence is lost; retry and roll-up only under the fence.
+  virtual result<publish_progress> record(const node_identity& me, const job& job,
+                                          attempt_id attempt,
+                                          const result<public_post>& outcome,
+                                          std::chrono::milliseconds latency,
+                                          const publish_rules& rules)
+    = 0;
+
+  /// Writes what a read-back saw: `candidates` are public posts of the
+  /// account with the attempt's text; `read_age` is how long ago the read
+  /// was begun. A failure means the read itself failed.
+  virtual result<publish_progress> record_check(const node_identity& me, const job& job,
+                                                attempt_id attempt,
+                                                const result<std::vector<public_post>>& candidates,
+                                                std::chrono::milliseconds read_age,
+                                                const publish_rules& rules)
+    = 0;
+
+  /// The permanent-failure hook: what is still publishing fails, the post is
+  /// rolled up, the job becomes a dead letter. Fenced.
+  virtual result<publish_progress> give_up(const node_identity& me, const job& job,
+                                           const std::string& reason)
+    = 0;
+};
+
+} // namespace carillon

@@ -1,0 +1,50 @@
+// From a request to its answer: limiter, route table, gates, handler, each
+// request as one ephemeral actor that asks the database once.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "actors/protocol/database.hpp"
+#include "http/rate_limiter.hpp"
+#include "http/route.hpp"
+#include "http/server.hpp"
+
+namespace carillon::http {
+
+/// Tunables of the edge; those of the handlers are in api_settings.
+struct api_options {
+  /// From dispatch to the end of the database task.
+  std::chrono::milliseconds deadline{10'000};
+  /// The limiter `auth`, per client address (contract §1.6).
+  rate_limit auth_limit{};
+};
+
+/// Safe from any thread. What it was given by reference must live until the
+/// actor system is gone: requests in flight outlive the api itself.
+class api {
+public:
+  /// Gets the hints of a request that succeeded, on an actor thread; must
+  /// not block.
+  using hint_sink = std::function<void(const hint&)>;
+
+  /// Throws std::invalid_argument for a bad route table.
+  api(caf::actor_system& system, database_actor pool,
+      std::vector<route> routes, const clock_port& clock, logger& log,
+      api_settings settings, api_options options, hint_sink hints);
+  ~api();
+
+  /// What a server is constructed with.
+  server::dispatch dispatcher() const;
+
+  /// For requests that come from now on.
+  void configure(api_settings settings, api_options options);
+
+private:
+  struct impl;
+  std::shared_ptr<impl> impl_;
+};
+
+} // namespace carillon::http

@@ -1,0 +1,18 @@
+// Envelopes that belong to no failure, and the reading of JSON bodies. The
+// others are declared in http/route.hpp.
+#pragma once
+
+#include <string_view>
+
+#include "http/route.hpp"
+
+namespace carillon::http {
+
+/// `{success:false, message}` (contract §1.4).
+reply error_reply(int status, std::string_view message);
+
+/// What call::body() does, on any text: UTF-8, well formed, an object, at
+/// most 64 levels deep, no U+0000. Never throws, also on hostile input.
+result<json> parse_json_object(std::string_view text);
+
+} // namespace carillon::http

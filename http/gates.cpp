@@ -1,0 +1,89 @@
+#include "http/gates.hpp"
+
+#include "domain/ports/auth_store.hpp"
+#include "domain/ports/workspace_store.hpp"
+#include "http/token.hpp"
+
+namespace carillon::http {
+
+namespace {
+
+failure unauthorized(const char* why) {
+  return {errc::unauthorized, why, {}, {}};
+}
+
+/// Contract §2.1.
+std::optional<failure> authenticate(call& c) {
+  const auto presented = parse_bearer(c.req.header("authorization"));
+  if (!presented)
+    return unauthorized("no bearer token");
+  const auto everywhere = scope::maintenance("authenticate a bearer token");
+  const auto hash = hash_token_secret(presented->secret);
+  auto& tokens = c.db.auth();
+  auto found = presented->id ? tokens.find_token(everywhere, *presented->id)
+                             : tokens.find_token_by_hash(everywhere, hash);
+  if (!found)
+    return std::move(found).error();
+  const auto& token = *found;
+  if (!token || !equal_in_constant_time(token->secret_hash, hash))
+    return unauthorized("unknown token");
+  if (token->expired)
+    return unauthorized("expired token");
+  if (!token->used_lately)
+    if (auto touched = tokens.touch_token(everywhere, token->id); !touched)
+      return std::move(touched).error();
+  c.who = {token->id,         token->user,       token->tenant,
+           token->user_name, token->user_email, token->role};
+  return std::nullopt;
+}
+
+/// Contract §2.3.
+std::optional<failure> check_tenant(call& c) {
+  auto status = c.db.workspaces().find_tenant_status(c.tenant_scope());
+  if (!status)
+    return std::move(status).error();
+  switch (*status) {
+    case tenant_status::pending:
+    case tenant_status::active:
+      return std::nullopt;
+    case tenant_status::suspended:
+      return failure{errc::forbidden, "Your organisation is suspended.", {}, {}};
+    case tenant_status::terminated:
+      break;
+  }
+  return failure{errc::forbidden, "Your organisation is closed.", {}, {}};
+}
+
+/// Contract §2.4.
+std::optional<failure> check_workspace(call& c) {
+  auto id = c.path_id<workspace_id>("workspace");
+  if (!id)
+    return std::move(id).error();
+  auto gate
+    = c.db.workspaces().find_access(c.tenant_scope(), *id, c.who.user);
+  if (!gate)
+    return std::move(gate).error();
+  if (!gate->membership && !c.who.is_tenant_admin())
+    return failure{errc::forbidden, "You are not a member of this workspace.",
+                   {}, {}};
+  c.workspace = {gate->id, gate->membership, c.who.is_tenant_admin()};
+  return std::nullopt;
+}
+
+} // namespace
+
+std::optional<failure> pass_gates(call& c, access need) {
+  if (need == access::open)
+    return std::nullopt;
+  if (auto refused = authenticate(c))
+    return refused;
+  if (need == access::identity)
+    return std::nullopt;
+  if (auto refused = check_tenant(c))
+    return refused;
+  if (need == access::token)
+    return std::nullopt;
+  return check_workspace(c);
+}
+
+} // namespace carillon::http

@@ -1,0 +1,28 @@
+#include "http/handlers/notifications/routes.hpp"
+
+#include "http/handlers/notifications/list_notifications.hpp"
+#include "http/handlers/notifications/mark_notifications.hpp"
+#include "http/handlers/notifications/preferences.hpp"
+
+namespace carillon::http {
+
+std::vector<route> notification_routes() {
+  const std::string base = "/api/v1/notifications";
+  return {
+    {"GET", base, access::token, notifications::run_list},
+    {"GET", base + "/unread-count", access::token,
+     notifications::run_unread_count},
+    {"GET", base + "/recent", access::token, notifications::run_recent},
+    {"POST", base + "/read-all", access::token, notifications::run_mark_all},
+    {"POST", base + "/read-multiple", access::token,
+     notifications::run_mark_multiple},
+    {"POST", base + "/{notification}/read", access::token,
+     notifications::run_mark_one},
+    {"GET", base + "/preferences", access::token,
+     notifications::run_preferences},
+    {"PUT", base + "/preferences", access::token,
+     notifications::run_update_preferences},
+  };
+}
+
+} // namespace carillon::http

@@ -1,0 +1,13 @@
+// GET /workspaces, /workspaces/{workspace} and /tenants/current (contract
+// §2.6).
+#pragma once
+
+#include <vector>
+
+#include "http/route.hpp"
+
+namespace carillon::http {
+
+std::vector<route> workspace_routes();
+
+} // namespace carillon::http

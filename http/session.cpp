@@ -1,0 +1,497 @@
+#include "http/session.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/rfc7230.hpp>
+
+#include "domain/text.hpp"
+#include "http/envelope.hpp"
+#include "http/target.hpp"
+#include "http/trace.hpp"
+
+namespace carillon::http {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace bhttp = boost::beast::http;
+
+namespace {
+
+constexpr std::size_t read_chunk_bytes = 16 * 1024;
+/// Requests of one connection that may wait for their answers.
+constexpr std::size_t most_pipelined = 16;
+/// How long a client that was refused may go on sending before it reads.
+constexpr std::chrono::seconds linger_time{2};
+
+std::string lower_case(std::string_view text) {
+  std::string out{text};
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z')
+      c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+std::string_view view(beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
+bool is_host(std::string_view text) noexcept {
+  return text.size() <= 255
+         && std::all_of(text.begin(), text.end(), [](char c) {
+              return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+                     || (c >= '0' && c <= '9')
+                     || std::string_view{".-_:[]"}.find(c)
+                          != std::string_view::npos;
+            });
+}
+
+/// Answers once; an answer that never comes is a 503 when the last copy goes.
+class answer_slot {
+public:
+  answer_slot(std::shared_ptr<reply_gate> gate, std::weak_ptr<session> target,
+              std::uint64_t number)
+    : gate_(std::move(gate)), target_(std::move(target)), number_(number) {
+  }
+  answer_slot(const answer_slot&) = delete;
+  answer_slot& operator=(const answer_slot&) = delete;
+
+  ~answer_slot() {
+    send(problem({errc::outcome_unknown, "the request was dropped", {}, {}}));
+  }
+
+  void send(reply r) {
+    if (answered_.exchange(true))
+      return;
+    gate_->in_flight.fetch_sub(1);
+    // Rendering here keeps it off the io threads.
+    auto payload = render_payload(r);
+    std::lock_guard lock{gate_->mutex};
+    if (!gate_->open)
+      return;
+    if (auto s = target_.lock())
+      s->take_answer(number_, std::move(r), std::move(payload));
+  }
+
+private:
+  std::shared_ptr<reply_gate> gate_;
+  std::weak_ptr<session> target_;
+  std::uint64_t number_;
+  std::atomic<bool> answered_{false};
+};
+
+reply overloaded() {
+  auto out = error_reply(503, "The server is busy. Please try again.");
+  out.headers.emplace_back("Retry-After", "1");
+  return out;
+}
+
+} // namespace
+
+session::session(session_host& host, asio::ip::tcp::socket socket)
+  : host_(host),
+    socket_(std::move(socket)),
+    read_timer_(socket_.get_executor()),
+    write_timer_(socket_.get_executor()),
+    buffer_(std::max(host.options.max_header_bytes, read_chunk_bytes)
+            + read_chunk_bytes) {
+  error_code ec;
+  auto address = socket_.remote_endpoint(ec).address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped())
+    address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+  remote_address_ = address.to_string();
+  socket_.set_option(asio::ip::tcp::no_delay{true}, ec);
+}
+
+void session::launch() {
+  asio::dispatch(socket_.get_executor(), [self = shared_from_this()] {
+    self->begin_request();
+    self->advance();
+  });
+}
+
+void session::wind_down() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    if (self->closed_)
+      return;
+    self->no_more_requests_ = true;
+    self->disarm_read();
+    if (self->slots_.empty() && !self->writing_)
+      self->close();
+    else if (!self->slots_.empty())
+      self->slots_.back().form.keep_alive = false;
+  });
+}
+
+void session::abort() {
+  asio::post(socket_.get_executor(),
+             [self = shared_from_this()] { self->close(); });
+}
+
+// -- reading ------------------------------------------------------------------
+
+void session::begin_request() {
+  parser_.emplace();
+  parser_->eager(true);
+  parser_->header_limit(
+    static_cast<std::uint32_t>(host_.options.max_header_bytes));
+  parser_->body_limit(host_.options.max_body_bytes);
+  in_request_ = false;
+  header_seen_ = false;
+}
+
+void session::read_more() {
+  if (reading_ || closed_)
+    return;
+  // Only a chunk extension without end gets here.
+  if (buffer_.size() + read_chunk_bytes > buffer_.max_size())
+    return refuse(400, "The request is malformed.");
+  if (!in_request_ && slots_.empty() && !writing_ && !lingering_)
+    arm_read(wait::idle);
+  reading_ = true;
+  socket_.async_read_some(
+    buffer_.prepare(read_chunk_bytes),
+    [self = shared_from_this()](error_code ec, std::size_t count) {
+      self->on_read(ec, count);
+    });
+}
+
+void session::on_read(error_code ec, std::size_t count) {
+  reading_ = false;
+  if (closed_)
+    return;
+  if (ec == asio::error::eof) {
+    // The client may have closed its side only: what it asked is answered.
+    no_more_requests_ = true;
+    disarm_read();
+    if (lingering_ || (slots_.empty() && !writing_))
+      return close();
+    if (!slots_.empty())
+      slots_.back().form.keep_alive = false;
+    return;
+  }
+  if (ec)
+    return close();
+  buffer_.commit(count);
+  if (lingering_)
+    return drain();
+  advance();
+}
+
+void session::advance() {
+  while (!closed_ && !no_more_requests_) {
+    if (slots_.size() >= most_pipelined)
+      return; // on_written comes back here.
+    if (buffer_.size() == 0)
+      return read_more();
+    if (!in_request_) {
+      in_request_ = true;
+      arm_read(wait::request);
+    }
+    error_code ec;
+    const auto consumed = parser_->put(buffer_.data(), ec);
+    buffer_.consume(consumed);
+    if (ec && ec != bhttp::error::need_more)
+      return on_parse_error(ec);
+    if (!header_seen_ && parser_->is_header_done()) {
+      header_seen_ = true;
+      on_header();
+      if (no_more_requests_)
+        return;
+    }
+    if (parser_->is_done()) {
+      disarm_read();
+      on_request();
+    } else if (ec == bhttp::error::need_more || consumed == 0) {
+      return read_more();
+    }
+  }
+}
+
+void session::on_header() {
+  const auto& head = parser_->get();
+  if (const auto coding = head[bhttp::field::transfer_encoding];
+      !coding.empty() && !beast::iequals(coding, "chunked"))
+    return refuse(501, "This transfer coding is not supported.");
+  if (head.version() >= 11 && head.count(bhttp::field::host) != 1)
+    return refuse(400, "A request needs exactly one Host header.");
+  const auto expectation = head[bhttp::field::expect];
+  if (expectation.empty() || head.version() < 11)
+    return;
+  if (!beast::iequals(expectation, "100-continue"))
+    return refuse(417, "This expectation is not supported.");
+  if (parser_->is_done())
+    return;
+  add_slot({});
+  slots_.back().bytes = "HTTP/1.1 100 Continue\r\n\r\n";
+  slots_.back().ready = true;
+  write_ready();
+}
+
+answer_form session::form_of_current() const {
+  answer_form out;
+  const auto& head = parser_->get();
+  out.head = head.method() == bhttp::verb::head;
+  out.origin = std::string{view(head[bhttp::field::origin])};
+  out.http_1_0 = parser_->got_some() && head.version() < 11;
+  auto trace = parse_trace_id(view(head["traceparent"]));
+  out.correlation_id = trace ? std::move(*trace) : make_trace_id();
+  return out;
+}
+
+void session::on_parse_error(error_code ec) {
+  using e = bhttp::error;
+  if (ec == e::body_limit)
+    return refuse(413, "The body is larger than the server accepts.");
+  if (ec == e::header_limit || ec == e::buffer_overflow) {
+    const auto bytes = buffer_.cdata();
+    const std::string_view seen{static_cast<const char*>(bytes.data()),
+                                bytes.size()};
+    // The request line is parsed alone, before the fields are.
+    if (parser_->get().target().empty()
+        && seen.find('\n') == std::string_view::npos)
+      return refuse(414, "The request line is longer than the server accepts.");
+    return refuse(431, "The headers are larger than the server accepts.");
+  }
+  if (ec == e::bad_version)
+    return refuse(505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
+  refuse(400, "The request is malformed.");
+}
+
+void session::refuse(int status, std::string_view message) {
+  auto form = form_of_current();
+  form.keep_alive = false;
+  no_more_requests_ = true;
+  disarm_read();
+  host_.log.debug("http-request-refused",
+                  {{"status", std::to_string(status)},
+                   {"client", remote_address_},
+                   {"correlation", form.correlation_id}});
+  add_slot(std::move(form));
+  const auto r = error_reply(status, message);
+  settle(slots_.back(), r, render_payload(r));
+  write_ready();
+}
+
+void session::on_request() {
+  auto form = form_of_current();
+  auto message = parser_->release();
+  form.keep_alive = message.keep_alive();
+  begin_request();
+
+  request req;
+  req.method = std::string{view(message.method_string())};
+  req.remote_address = remote_address_;
+  req.correlation_id = form.correlation_id;
+  bool readable = true;
+  for (const auto& field : message) {
+    const auto value = view(field.value());
+    readable = readable && is_valid_utf8(value);
+    auto& stored = req.headers[lower_case(view(field.name_string()))];
+    if (!stored.empty())
+      stored += ", ";
+    stored += value;
+  }
+  auto where = parse_target(view(message.target()));
+  const auto host = req.header("host");
+  if (!readable || !where || !is_host(host)) {
+    form.keep_alive = false;
+    no_more_requests_ = true;
+    add_slot(std::move(form));
+    const auto r = error_reply(400, "The request is malformed.");
+    settle(slots_.back(), r, render_payload(r));
+    return write_ready();
+  }
+  req.path = std::move(where->path);
+  req.query = std::move(where->query);
+  req.base_url = !host_.options.public_url.empty() ? host_.options.public_url
+                 : host.empty() ? std::string{}
+                                : "http://" + host;
+  req.body = std::move(message.body());
+
+  if (!form.keep_alive)
+    no_more_requests_ = true;
+  const auto number = add_slot(std::move(form));
+  if (!host_.options.cors_origins.empty()) {
+    if (auto answer = preflight_answer(req)) {
+      settle(slots_.back(), *answer, {});
+      return write_ready();
+    }
+  }
+  auto& in_flight = host_.gate->in_flight;
+  if (in_flight.fetch_add(1) >= host_.options.max_in_flight) {
+    in_flight.fetch_sub(1);
+    const auto r = overloaded();
+    settle(slots_.back(), r, render_payload(r));
+    return write_ready();
+  }
+  auto answer
+    = std::make_shared<answer_slot>(host_.gate, weak_from_this(), number);
+  try {
+    host_.dispatch(std::move(req),
+                   [answer](reply r) { answer->send(std::move(r)); });
+  } catch (const std::exception& e) {
+    host_.log.error("http-dispatch-failed", {{"error", e.what()}});
+    answer->send(problem({errc::permanent, e.what(), {}, {}}));
+  }
+}
+
+// -- answering ----------------------------------------------------------------
+
+std::uint64_t session::add_slot(answer_form form) {
+  slots_.push_back({std::move(form), {}, false, false});
+  return first_number_ + slots_.size() - 1;
+}
+
+void session::take_answer(std::uint64_t number, reply r, std::string payload) {
+  asio::post(socket_.get_executor(),
+             [self = shared_from_this(), number, r = std::move(r),
+              payload = std::move(payload)] {
+               if (self->closed_ || number < self->first_number_)
+                 return;
+               const auto index = number - self->first_number_;
+               if (index >= self->slots_.size() || self->slots_[index].ready)
+                 return;
+               self->settle(self->slots_[index], r, payload);
+               self->write_ready();
+             });
+}
+
+void session::settle(slot& s, const reply& r, std::string_view payload) {
+  s.ready = true;
+  s.drop = r.drop;
+  // Asked to stop: the last answer of this connection says so.
+  if (no_more_requests_ && &s == &slots_.back())
+    s.form.keep_alive = false;
+  if (!s.drop)
+    s.bytes = render_answer(r, payload, s.form, host_.options.cors_origins);
+}
+
+void session::write_ready() {
+  if (writing_ || closed_ || close_after_write_)
+    return;
+  out_.clear();
+  while (!slots_.empty() && slots_.front().ready && !close_after_write_) {
+    auto& next = slots_.front();
+    if (next.drop) {
+      if (out_.empty())
+        return close();
+      // What was asked before it is answered first.
+      close_after_write_ = true;
+      break;
+    }
+    if (out_.empty())
+      out_ = std::move(next.bytes);
+    else
+      out_ += next.bytes;
+    close_after_write_ = !next.form.keep_alive;
+    slots_.pop_front();
+    ++first_number_;
+  }
+  if (out_.empty())
+    return;
+  writing_ = true;
+  write_timer_.expires_after(host_.options.write_timeout);
+  write_timer_.async_wait([self = shared_from_this(),
+                           generation = ++write_generation_](error_code ec) {
+    if (!ec && generation == self->write_generation_)
+      self->close();
+  });
+  asio::async_write(
+    socket_, asio::buffer(out_),
+    [self = shared_from_this()](error_code ec, std::size_t) {
+      self->on_written(ec);
+    });
+}
+
+void session::on_written(error_code ec) {
+  writing_ = false;
+  ++write_generation_;
+  write_timer_.cancel();
+  if (closed_)
+    return;
+  if (ec)
+    return close();
+  if (close_after_write_)
+    return linger();
+  write_ready();
+  if (writing_ || closed_)
+    return;
+  if (no_more_requests_) {
+    if (slots_.empty())
+      linger();
+    return;
+  }
+  if (!reading_)
+    advance();
+  else if (!in_request_ && slots_.empty())
+    arm_read(wait::idle);
+}
+
+/// Closing with unread bytes would reset the connection and could destroy
+/// the answer before the client has read it.
+void session::linger() {
+  error_code ec;
+  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ec);
+  if (ec)
+    return close();
+  lingering_ = true;
+  arm_read(wait::linger);
+  drain();
+}
+
+void session::drain() {
+  buffer_.consume(buffer_.size());
+  read_more();
+}
+
+void session::close() {
+  if (std::exchange(closed_, true))
+    return;
+  disarm_read();
+  ++write_generation_;
+  write_timer_.cancel();
+  slots_.clear();
+  error_code ec;
+  socket_.close(ec);
+  std::lock_guard lock{host_.mutex};
+  host_.sessions.erase(shared_from_this());
+  if (host_.sessions.empty())
+    host_.emptied.notify_all();
+}
+
+// -- deadlines ----------------------------------------------------------------
+
+void session::arm_read(wait what) {
+  const auto& o = host_.options;
+  const std::chrono::milliseconds time = what == wait::idle ? o.idle_timeout
+                                         : what == wait::request
+                                           ? o.read_timeout
+                                           : linger_time;
+  read_timer_.expires_after(time);
+  read_timer_.async_wait([self = shared_from_this(), what,
+                          generation = ++read_generation_](error_code ec) {
+    if (!ec)
+      self->on_read_deadline(generation, what);
+  });
+}
+
+void session::disarm_read() {
+  ++read_generation_;
+  read_timer_.cancel();
+}
+
+void session::on_read_deadline(std::uint64_t generation, wait what) {
+  if (closed_ || generation != read_generation_)
+    return;
+  if (what == wait::request)
+    return refuse(408, "The request took too long to arrive.");
+  close();
+}
+
+} // namespace carillon::http

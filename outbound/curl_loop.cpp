@@ -1,0 +1,471 @@
+#include "outbound/curl_loop.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+namespace carillon::outbound {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+struct easy_closer {
+  void operator()(CURL* handle) const noexcept {
+    curl_easy_cleanup(handle);
+  }
+};
+using easy_handle = std::unique_ptr<CURL, easy_closer>;
+
+struct multi_closer {
+  void operator()(CURLM* handle) const noexcept {
+    curl_multi_cleanup(handle);
+  }
+};
+using multi_handle = std::unique_ptr<CURLM, multi_closer>;
+
+/// libcurl's process-wide state; initialised by the first loop.
+void initialise_curl() {
+  static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (code != CURLE_OK)
+    throw std::runtime_error(std::string{"libcurl does not start: "}
+                             + curl_easy_strerror(code));
+}
+
+} // namespace
+
+struct curl_loop::impl {
+  struct host;
+  using deadlines = std::multimap<clock::time_point, ticket>;
+
+  struct entry {
+    ticket id = 0;
+    std::unique_ptr<transfer> what;
+    host* at = nullptr;
+    easy_handle easy;
+    deadlines::iterator waits_until;
+    const std::atomic<bool>* stopping = nullptr;
+    bool cancelled = false;
+    bool started = false;
+    bool once = false;
+    char error[CURL_ERROR_SIZE] = {};
+  };
+
+  struct host {
+    std::string key;
+    std::deque<ticket> waiting;
+    std::size_t running = 0;
+    bool in_turn = false;
+  };
+
+  struct arrival {
+    ticket id = 0;
+    std::unique_ptr<transfer> what;
+    bool refused = false;
+  };
+
+  struct timer {
+    clock::time_point at;
+    std::function<void(bool)> task;
+  };
+
+  explicit impl(curl_loop_options given)
+    : options(given), multi(curl_multi_init()) {
+    if (!multi)
+      throw std::runtime_error("libcurl has no multi handle to give");
+    curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS,
+                      static_cast<long>(options.max_idle_connections));
+    // One request, one connection: see transfer::send_once.
+    curl_multi_setopt(multi.get(), CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+  }
+
+  // -- any thread ------------------------------------------------------------
+
+  void wake() {
+    curl_multi_wakeup(multi.get());
+  }
+
+  // -- libcurl's callbacks ---------------------------------------------------
+
+  static int on_start(void* data, char*, char*, int, int) {
+    auto& e = *static_cast<entry*>(data);
+    if (e.once && e.started)
+      return CURL_PREREQFUNC_ABORT;
+    e.started = true;
+    return CURL_PREREQFUNC_OK;
+  }
+
+  static int on_progress(void* data, curl_off_t, curl_off_t, curl_off_t,
+                         curl_off_t) {
+    auto& e = *static_cast<entry*>(data);
+    return e.cancelled || e.stopping->load(std::memory_order_relaxed) ? 1 : 0;
+  }
+
+  // -- the loop's thread -----------------------------------------------------
+
+  void run() {
+    // Signals belong to the main thread, and CURLOPT_NOSIGNAL leaves SIGPIPE
+    // to the program.
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    for (;;) {
+      const bool ends = take_inbox();
+      if (ends)
+        abandon_waiting();
+      fire_timers(ends);
+      expire_waiting();
+      admit();
+      int running = 0;
+      curl_multi_perform(multi.get(), &running);
+      const bool any_ended = collect();
+      if (ends && all_gone())
+        return;
+      if (!any_ended)
+        curl_multi_poll(multi.get(), nullptr, 0, poll_time(), nullptr);
+    }
+  }
+
+  /// True once the loop is to stop.
+  bool take_inbox() {
+    std::vector<arrival> arrivals;
+    std::vector<ticket> cancels;
+    std::vector<timer> timers;
+    bool ends = false;
+    {
+      std::lock_guard lock{mutex};
+      arrivals.swap(inbox);
+      cancels.swap(cancel_inbox);
+      timers.swap(timer_inbox);
+      ends = stopping;
+    }
+    for (auto& t : timers)
+      pending_timers.emplace(t.at, std::move(t.task));
+    for (auto& a : arrivals)
+      accept(std::move(a));
+    for (auto id : cancels)
+      cancel_now(id);
+    return ends;
+  }
+
+  void accept(arrival a) {
+    if (a.refused) {
+      a.what->finish({transfer_report::end::refused, CURLE_OK, false,
+                      "too many transfers wait", nullptr});
+      return;
+    }
+    auto e = std::make_unique<entry>();
+    e->id = a.id;
+    e->what = std::move(a.what);
+    e->stopping = &stopping;
+    auto& h = hosts[e->what->host_key()];
+    if (h.key.empty())
+      h.key = e->what->host_key();
+    e->at = &h;
+    e->waits_until = waiting.emplace(e->what->deadline(), e->id);
+    h.waiting.push_back(e->id);
+    take_turn(h);
+    entries.emplace(e->id, std::move(e));
+  }
+
+  void take_turn(host& h) {
+    if (!h.in_turn && !h.waiting.empty()) {
+      h.in_turn = true;
+      turn.push_back(&h);
+    }
+  }
+
+  void cancel_now(ticket id) {
+    auto i = entries.find(id);
+    if (i == entries.end())
+      return;
+    auto& e = *i->second;
+    if (e.easy) { // on_progress ends it
+      if (!e.cancelled)
+        ++cancelling;
+      e.cancelled = true;
+    } else
+      end_waiting(id, transfer_report::end::cancelled, "cancelled");
+  }
+
+  void end_waiting(ticket id, transfer_report::end how, std::string why) {
+    auto i = entries.find(id);
+    auto e = std::move(i->second);
+    entries.erase(i);
+    waiting.erase(e->waits_until);
+    auto& queue = e->at->waiting;
+    queue.erase(std::find(queue.begin(), queue.end(), id));
+    finish(std::move(e), {how, CURLE_OK, false, std::move(why), nullptr});
+  }
+
+  void abandon_waiting() {
+    while (!waiting.empty())
+      end_waiting(waiting.begin()->second, transfer_report::end::cancelled,
+                  "the program stops");
+  }
+
+  void expire_waiting() {
+    const auto now = clock::now();
+    while (!waiting.empty() && waiting.begin()->first <= now)
+      end_waiting(waiting.begin()->second, transfer_report::end::expired,
+                  "its time passed while it waited for a free connection");
+  }
+
+  void fire_timers(bool ends) {
+    const auto now = clock::now();
+    while (!pending_timers.empty()
+           && (ends || pending_timers.begin()->first <= now)) {
+      auto task = std::move(pending_timers.begin()->second);
+      pending_timers.erase(pending_timers.begin());
+      task(!ends);
+    }
+  }
+
+  /// Hosts take turns, so that a busy one does not hold up the others.
+  void admit() {
+    for (std::size_t idle = 0; idle < turn.size();) {
+      if (running >= options.max_running)
+        return;
+      auto* h = turn.front();
+      turn.pop_front();
+      h->in_turn = false;
+      if (h->waiting.empty()) {
+        forget(h);
+        continue;
+      }
+      if (h->running >= options.max_running_per_host) {
+        take_turn(*h);
+        ++idle;
+        continue;
+      }
+      idle = 0;
+      const auto id = h->waiting.front();
+      h->waiting.pop_front();
+      take_turn(*h);
+      launch(id);
+    }
+  }
+
+  void launch(ticket id) {
+    auto i = entries.find(id);
+    auto& e = *i->second;
+    waiting.erase(e.waits_until);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+      e.what->deadline() - clock::now());
+    e.easy.reset(curl_easy_init());
+    if (!e.easy) {
+      reject(i, {errc::transient, "libcurl has no handle to give", {}, {}});
+      return;
+    }
+    e.once = e.what->send_once();
+    auto* easy = e.easy.get();
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, e.error);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, &e);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, &impl::on_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &e);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &impl::on_start);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, &e);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, e.once ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+                     std::max<long>(1, static_cast<long>(left.count())));
+    auto ready = e.what->prepare(easy);
+    if (!ready) {
+      reject(i, std::move(ready).error());
+      return;
+    }
+    if (auto code = curl_multi_add_handle(multi.get(), easy);
+        code != CURLM_OK) {
+      reject(i, {errc::transient, curl_multi_strerror(code), {}, {}});
+      return;
+    }
+    ++running;
+    ++e.at->running;
+  }
+
+  using entry_map = std::unordered_map<ticket, std::unique_ptr<entry>>;
+
+  void reject(entry_map::iterator i, failure why) {
+    auto e = std::move(i->second);
+    entries.erase(i);
+    finish(std::move(e), {transfer_report::end::rejected, CURLE_OK, false,
+                          std::move(why.detail), nullptr});
+  }
+
+  /// True when at least one transfer ended.
+  bool collect() {
+    bool any = false;
+    int left = 0;
+    while (auto* message = curl_multi_info_read(multi.get(), &left)) {
+      if (message->msg != CURLMSG_DONE)
+        continue;
+      any = true;
+      const auto code = message->data.result;
+      auto* easy = message->easy_handle;
+      char* owner = nullptr;
+      curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
+      const auto id = reinterpret_cast<entry*>(owner)->id;
+      curl_multi_remove_handle(multi.get(), easy);
+      auto i = entries.find(id);
+      auto e = std::move(i->second);
+      entries.erase(i);
+      --running;
+      --e->at->running;
+      if (e->cancelled)
+        --cancelling;
+      const bool aborted = code != CURLE_OK && (e->cancelled || stopping);
+      transfer_report report;
+      report.how = code == CURLE_OK ? transfer_report::end::completed
+                   : aborted        ? transfer_report::end::cancelled
+                                    : transfer_report::end::failed;
+      report.code = code;
+      report.started = e->started;
+      report.easy = easy;
+      if (code != CURLE_OK)
+        report.detail = e->error[0] ? e->error : curl_easy_strerror(code);
+      finish(std::move(e), report);
+    }
+    return any;
+  }
+
+  void finish(std::unique_ptr<entry> e, const transfer_report& report) {
+    auto* h = e->at;
+    {
+      std::lock_guard lock{mutex};
+      --unfinished;
+    }
+    e->what->finish(report);
+    e.reset();
+    forget(h);
+  }
+
+  /// Drops a host that nothing needs any more.
+  void forget(host* h) {
+    if (h->running > 0 || !h->waiting.empty() || h->in_turn)
+      return;
+    const auto key = h->key;
+    hosts.erase(key);
+  }
+
+  bool all_gone() {
+    std::lock_guard lock{mutex};
+    return entries.empty() && pending_timers.empty() && inbox.empty()
+           && timer_inbox.empty();
+  }
+
+  int poll_time() {
+    // libcurl asks on_progress only when it turns to a transfer.
+    const bool aborting = cancelling > 0 || stopping;
+    auto until = clock::now()
+                 + (aborting ? std::chrono::milliseconds{20}
+                             : std::chrono::milliseconds{60'000});
+    if (!waiting.empty())
+      until = std::min(until, waiting.begin()->first);
+    if (!pending_timers.empty())
+      until = std::min(until, pending_timers.begin()->first);
+    const auto left
+      = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
+    return static_cast<int>(std::max<std::int64_t>(0, left.count()));
+  }
+
+  const curl_loop_options options;
+  multi_handle multi;
+
+  std::mutex mutex;
+  std::atomic<bool> stopping{false}; // written under the mutex
+  ticket last_ticket = 0;
+  std::size_t unfinished = 0;
+  std::vector<arrival> inbox;
+  std::vector<ticket> cancel_inbox;
+  std::vector<timer> timer_inbox;
+
+  // The loop's thread only.
+  entry_map entries;
+  std::map<std::string, host> hosts;
+  std::deque<host*> turn;
+  deadlines waiting;
+  std::multimap<clock::time_point, std::function<void(bool)>> pending_timers;
+  std::size_t running = 0;
+  std::size_t cancelling = 0;
+
+  std::mutex stop_mutex;
+  std::thread thread;
+};
+
+curl_loop::curl_loop(curl_loop_options options) {
+  initialise_curl();
+  impl_ = std::make_unique<impl>(options);
+  impl_->thread = std::thread{[i = impl_.get()] { i->run(); }};
+}
+
+curl_loop::~curl_loop() {
+  stop();
+}
+
+curl_loop::ticket curl_loop::start(std::unique_ptr<transfer> what) {
+  auto& i = *impl_;
+  ticket id = 0;
+  {
+    std::lock_guard lock{i.mutex};
+    if (!i.stopping) {
+      id = ++i.last_ticket;
+      const bool refused = i.unfinished >= i.options.max_unfinished;
+      if (!refused)
+        ++i.unfinished;
+      i.inbox.push_back({id, std::move(what), refused});
+    }
+  }
+  if (id == 0)
+    what->finish({transfer_report::end::refused, CURLE_OK, false,
+                  "the program stops", nullptr});
+  else
+    i.wake();
+  return id;
+}
+
+void curl_loop::cancel(ticket id) {
+  {
+    std::lock_guard lock{impl_->mutex};
+    if (impl_->stopping)
+      return;
+    impl_->cancel_inbox.push_back(id);
+  }
+  impl_->wake();
+}
+
+void curl_loop::after(std::chrono::milliseconds delay,
+                      std::function<void(bool)> task) {
+  {
+    std::lock_guard lock{impl_->mutex};
+    if (!impl_->stopping) {
+      impl_->timer_inbox.push_back({clock::now() + delay, std::move(task)});
+      task = nullptr;
+    }
+  }
+  if (task)
+    task(false);
+  else
+    impl_->wake();
+}
+
+void curl_loop::stop() {
+  std::lock_guard once{impl_->stop_mutex};
+  {
+    std::lock_guard lock{impl_->mutex};
+    impl_->stopping = true;
+  }
+  impl_->wake();
+  if (impl_->thread.joinable())
+    impl_->thread.join();
+}
+
+} // namespace carillon::outbound

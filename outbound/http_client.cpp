@@ -1,0 +1,347 @@
+#include "outbound/http_client.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace carillon::outbound {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+using delivery = http_response::delivery;
+
+constexpr std::size_t max_header_bytes = 64 * 1024;
+
+struct list_closer {
+  void operator()(curl_slist* list) const noexcept {
+    curl_slist_free_all(list);
+  }
+};
+using header_list = std::unique_ptr<curl_slist, list_closer>;
+
+struct mime_closer {
+  void operator()(curl_mime* mime) const noexcept {
+    curl_mime_free(mime);
+  }
+};
+using mime_handle = std::unique_ptr<curl_mime, mime_closer>;
+
+struct url_closer {
+  void operator()(CURLU* url) const noexcept {
+    curl_url_cleanup(url);
+  }
+};
+
+/// `https://host:port`; nothing for what we do not call.
+std::optional<std::string> host_key_of(const std::string& url) {
+  std::unique_ptr<CURLU, url_closer> parsed{curl_url()};
+  if (!parsed
+      || curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(),
+                      CURLU_DISALLOW_USER)
+           != CURLUE_OK)
+    return std::nullopt;
+  auto part = [&](CURLUPart which, unsigned flags) {
+    char* text = nullptr;
+    std::string value;
+    if (curl_url_get(parsed.get(), which, &text, flags) == CURLUE_OK)
+      value = text;
+    curl_free(text);
+    return value;
+  };
+  const auto scheme = part(CURLUPART_SCHEME, 0);
+  if (scheme != "http" && scheme != "https")
+    return std::nullopt;
+  return scheme + "://" + part(CURLUPART_HOST, 0) + ":"
+         + part(CURLUPART_PORT, CURLU_DEFAULT_PORT);
+}
+
+bool is_token(std::string_view text) {
+  constexpr std::string_view others = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0
+           || others.find(c) != others.npos;
+  });
+}
+
+/// RFC 9110 §5.5: no control character but the tab.
+bool is_field_value(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) {
+    const auto u = static_cast<unsigned char>(c);
+    return (u < 0x20 && c != '\t') || u == 0x7f;
+  });
+}
+
+bool is_public_v4(std::uint32_t ip) {
+  struct block {
+    std::uint32_t base;
+    int bits;
+  };
+  // RFC 6890 and its updates: what is not globally reachable.
+  constexpr block reserved[] = {
+    {0x00000000, 8},  {0x0a000000, 8},  {0x64400000, 10}, {0x7f000000, 8},
+    {0xa9fe0000, 16}, {0xac100000, 12}, {0xc0000000, 24}, {0xc0000200, 24},
+    {0xc0a80000, 16}, {0xc6120000, 15}, {0xc6336400, 24}, {0xcb007100, 24},
+    {0xe0000000, 3},
+  };
+  return std::none_of(std::begin(reserved), std::end(reserved),
+                      [ip](const block& b) {
+                        return (ip ^ b.base) >> (32 - b.bits) == 0;
+                      });
+}
+
+bool is_public(const sockaddr* address) {
+  if (address->sa_family == AF_INET) {
+    sockaddr_in in{};
+    std::memcpy(&in, address, sizeof in);
+    return is_public_v4(ntohl(in.sin_addr.s_addr));
+  }
+  if (address->sa_family != AF_INET6)
+    return false;
+  sockaddr_in6 in{};
+  std::memcpy(&in, address, sizeof in);
+  const auto* b = in.sin6_addr.s6_addr;
+  auto v4_at = [b](int i) {
+    return (std::uint32_t{b[i]} << 24) | (std::uint32_t{b[i + 1]} << 16)
+           | (std::uint32_t{b[i + 2]} << 8) | std::uint32_t{b[i + 3]};
+  };
+  if (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr))
+    return is_public_v4(v4_at(12));
+  if (b[0] == 0x00 && b[1] == 0x64 && b[2] == 0xff && b[3] == 0x9b)
+    return is_public_v4(v4_at(12)); // NAT64, RFC 6052
+  if (b[0] == 0x20 && b[1] == 0x02)
+    return is_public_v4(v4_at(2)); // 6to4, RFC 3056
+  // Global unicast is 2000::/3; documentation is 2001:db8::/32.
+  return (b[0] & 0xe0) == 0x20
+         && !(b[0] == 0x20 && b[1] == 0x01 && b[2] == 0x0d && b[3] == 0xb8);
+}
+
+curl_socket_t open_public_socket(void*, curlsocktype,
+                                 curl_sockaddr* address) {
+  if (!is_public(&address->addr))
+    return CURL_SOCKET_BAD;
+  return socket(address->family, address->socktype | SOCK_CLOEXEC,
+                address->protocol);
+}
+
+errc reason_of(const transfer_report& report) {
+  using end = transfer_report::end;
+  if (report.how == end::rejected)
+    return errc::invalid_argument;
+  if (report.how == end::cancelled)
+    return errc::cancelled;
+  if (report.code == CURLE_URL_MALFORMAT
+      || report.code == CURLE_UNSUPPORTED_PROTOCOL)
+    return errc::invalid_argument;
+  return errc::transient;
+}
+
+class http_transfer final : public transfer {
+public:
+  http_transfer(std::shared_ptr<const http_client_options> options,
+                http_request request, http_client::callback done)
+    : options_(std::move(options)),
+      request_(std::move(request)),
+      done_(std::move(done)),
+      deadline_(clock::now() + request_.timeout) {
+    if (auto key = host_key_of(request_.url))
+      host_key_ = std::move(*key);
+  }
+
+  const std::string& host_key() const noexcept override {
+    return host_key_;
+  }
+
+  time_point deadline() const noexcept override {
+    return deadline_;
+  }
+
+  bool send_once() const noexcept override {
+    return request_.method != "GET" && request_.method != "HEAD";
+  }
+
+  result<done> prepare(CURL* easy) override {
+    if (host_key_.empty())
+      return invalid("url", "not an http or https address");
+    if (!is_token(request_.method))
+      return invalid("method", "not an HTTP method");
+    for (auto& [name, value] : request_.headers)
+      if (!is_token(name) || !is_field_value(value))
+        return invalid("headers", "a header cannot be sent as it is");
+    curl_easy_setopt(easy, CURLOPT_URL, request_.url.c_str());
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, options_->user_agent.c_str());
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     static_cast<long>(options_->connect_timeout.count()));
+    if (!options_->ca_file.empty())
+      curl_easy_setopt(easy, CURLOPT_CAINFO, options_->ca_file.c_str());
+    if (options_->refuse_private_addresses)
+      curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &open_public_socket);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &http_transfer::on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &http_transfer::on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
+    add_headers(easy);
+    return add_body(easy);
+  }
+
+  void finish(const transfer_report& report) override {
+    response_.detail = report.detail;
+    if (report.easy != nullptr) {
+      long status = 0;
+      curl_easy_getinfo(report.easy, CURLINFO_RESPONSE_CODE, &status);
+      response_.status = static_cast<int>(status);
+    }
+    if (!report.started) {
+      response_.how = delivery::not_sent;
+      response_.why = reason_of(report);
+    } else if (report.how == transfer_report::end::completed
+               || response_.body_truncated) {
+      response_.how = delivery::answered;
+    } else {
+      response_.how = delivery::no_answer;
+      response_.why = errc::outcome_unknown;
+    }
+    done_(std::move(response_));
+  }
+
+private:
+  void add_headers(CURL* easy) {
+    auto append = [this](const std::string& line) {
+      headers_.reset(curl_slist_append(headers_.release(), line.c_str()));
+    };
+    append("Expect:");
+    for (auto& [name, value] : request_.headers)
+      append(value.empty() ? name + ";" : name + ": " + value);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_.get());
+  }
+
+  result<done> add_body(CURL* easy) {
+    if (request_.method == "HEAD") {
+      curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    } else if (!request_.form.empty()) {
+      mime_.reset(curl_mime_init(easy));
+      for (auto& part : request_.form)
+        if (!add_part(part))
+          return invalid("form", "the file " + part.path + " cannot be read");
+      curl_easy_setopt(easy, CURLOPT_MIMEPOST, mime_.get());
+      curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
+    } else if (request_.method == "POST" || !request_.body.empty()) {
+      curl_easy_setopt(easy, CURLOPT_POST, 1L);
+      curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request_.body.data());
+      curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                       static_cast<curl_off_t>(request_.body.size()));
+      curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
+    } else if (request_.method != "GET") {
+      curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
+    }
+    return done{};
+  }
+
+  bool add_part(const form_part& part) {
+    auto* out = curl_mime_addpart(mime_.get());
+    curl_mime_name(out, part.name.c_str());
+    if (part.path.empty())
+      curl_mime_data(out, part.value.data(), part.value.size());
+    else if (access(part.path.c_str(), R_OK) != 0
+             || curl_mime_filedata(out, part.path.c_str()) != CURLE_OK)
+      return false;
+    if (!part.file_name.empty())
+      curl_mime_filename(out, part.file_name.c_str());
+    if (!part.content_type.empty())
+      curl_mime_type(out, part.content_type.c_str());
+    return true;
+  }
+
+  static std::size_t on_header(char* data, std::size_t size,
+                               std::size_t count, void* self) {
+    return static_cast<http_transfer*>(self)->take_header(
+             {data, size * count})
+             ? size * count
+             : 0;
+  }
+
+  static std::size_t on_body(char* data, std::size_t size, std::size_t count,
+                             void* self) {
+    return static_cast<http_transfer*>(self)->take_body({data, size * count})
+             ? size * count
+             : 0;
+  }
+
+  bool take_header(std::string_view line) {
+    header_bytes_ += line.size();
+    if (header_bytes_ > max_header_bytes)
+      return false;
+    if (line.starts_with("HTTP/")) {
+      response_.headers.clear(); // 1xx answers come before the real one
+      return true;
+    }
+    const auto colon = line.find(':');
+    if (colon == line.npos)
+      return true;
+    std::string name{line.substr(0, colon)};
+    std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+      return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    });
+    auto value = line.substr(colon + 1);
+    constexpr std::string_view blank = " \t\r\n";
+    value.remove_prefix(std::min(value.find_first_not_of(blank), value.size()));
+    value = value.substr(0, value.find_last_not_of(blank) + 1);
+    response_.headers.emplace_back(std::move(name), value);
+    return true;
+  }
+
+  bool take_body(std::string_view bytes) {
+    const auto room = options_->max_response_bytes - response_.body.size();
+    response_.body.append(bytes.substr(0, room));
+    response_.body_truncated = bytes.size() > room;
+    return !response_.body_truncated;
+  }
+
+  std::shared_ptr<const http_client_options> options_;
+  http_request request_;
+  http_client::callback done_;
+  time_point deadline_;
+  std::string host_key_;
+  header_list headers_;
+  mime_handle mime_;
+  std::size_t header_bytes_ = 0;
+  http_response response_;
+};
+
+} // namespace
+
+std::string_view
+http_response::header(std::string_view lower_case_name) const noexcept {
+  for (auto& [name, value] : headers)
+    if (name == lower_case_name)
+      return value;
+  return {};
+}
+
+http_client::http_client(curl_loop& loop, http_client_options options)
+  : loop_(loop),
+    options_(std::make_shared<http_client_options>(std::move(options))) {
+}
+
+curl_loop::ticket http_client::send(http_request request, callback done) {
+  return loop_.start(std::make_unique<http_transfer>(
+    options_, std::move(request), std::move(done)));
+}
+
+void http_client::cancel(curl_loop::ticket call) {
+  loop_.cancel(call);
+}
+
+} // namespace carillon::outbound

@@ -1,0 +1,51 @@
+// Pure: what a Mastodon server's answer means.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "domain/ports/social_gateway.hpp"
+#include "domain/result.hpp"
+#include "outbound/http_client.hpp"
+#include "outbound/social/mastodon/mastodon_gateway.hpp"
+
+namespace carillon::outbound::mastodon {
+
+/// What a call does, hence what an unclear end of it means.
+enum class effect {
+  publishes, ///< An unclear end is outcome_unknown.
+  none,      ///< Nothing public came of it: an unclear end is transient.
+};
+
+/// The failure that an answer (or the lack of one) stands for; nothing when
+/// the answer is a 2xx. See mastodon_gateway for the table. `now` dates
+/// waits when the answer has no Date header.
+std::optional<failure> failure_of(const http_response& response, effect what,
+                                  instant now);
+
+/// A Status entity, or outcome_unknown. `now` stands in for an unreadable
+/// created_at: the server has just made it.
+result<public_post> read_published(const http_response& response,
+                                   instant now);
+
+struct status_page {
+  std::vector<public_post> posts;
+  std::string last_id; ///< Empty when the page is.
+};
+
+/// A list of Status entities, or transient. Every entry must be readable in
+/// full: one that is skipped could be the post that is looked for.
+result<status_page> read_page(const http_response& response);
+
+result<verified_account> read_account(const http_response& response);
+
+struct uploaded_media {
+  std::string id;
+  bool ready = false;
+};
+
+/// A MediaAttachment entity, or transient. 202 and 206 are not ready yet.
+result<uploaded_media> read_media(const http_response& response);
+
+} // namespace carillon::outbound::mastodon

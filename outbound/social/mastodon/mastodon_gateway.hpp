@@ -1,0 +1,95 @@
+// Publishing on Mastodon and on every server that speaks its API.
+//
+// What the protocol promises, and what this relies on:
+// - POST /api/v1/statuses with an Idempotency-Key answers a repeated key with
+//   the status made first, for one hour:
+//   https://docs.joinmastodon.org/methods/statuses/#create
+// - POST /api/v2/media answers 200 when the file is ready and 202 while it is
+//   processed; GET /api/v1/media/:id then answers 206 until it is ready:
+//   https://docs.joinmastodon.org/methods/media/#v2
+// - GET /api/v1/accounts/:id/statuses pages backwards with max_id, 40 at most:
+//   https://docs.joinmastodon.org/methods/accounts/#statuses
+// - 429 names the end of the wait in X-RateLimit-Reset:
+//   https://docs.joinmastodon.org/api/rate-limits/
+// - Errors are `{"error": "…"}`: https://docs.joinmastodon.org/entities/Error/
+// - `content` is HTML with shortened links and mentions:
+//   https://docs.joinmastodon.org/entities/Status/#content
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "domain/clock.hpp"
+#include "domain/ports/social_gateway.hpp"
+#include "outbound/http_client.hpp"
+
+namespace carillon::outbound {
+
+struct mastodon_options {
+  /// The pause before asking whether an upload is ready; doubles up to 5 s.
+  std::chrono::milliseconds media_poll{500};
+  /// With less time left than this (or than a tenth of the whole time-out,
+  /// when that is less) the status is not sent any more: a call that is cut
+  /// off would leave its outcome unknown.
+  std::chrono::milliseconds least_status_time{2'000};
+};
+
+/// The account that a token speaks for.
+struct verified_account {
+  std::string id;
+  std::string username;
+  std::string display_name;
+  std::string url;
+  std::string avatar_url;
+};
+
+/// Answers become failures like this, for the status call:
+///
+///     429                      throttled, wait from Retry-After or
+///                              X-RateLimit-Reset
+///     401, 403                 unauthorized
+///     408, 425, 503            transient: not carried out
+///     any other 4xx; 301, 307, 308   permanent, with the server's `error`
+///     500, 502, 504, other 5xx outcome_unknown: a proxy's error page may
+///                              hide an accepted post
+///     2xx without a readable status, other 3xx   outcome_unknown
+///     no connection            transient
+///     sent, no full answer     outcome_unknown
+///
+/// Uploads and reads differ in one thing: what would be outcome_unknown is
+/// transient, since nothing is public. A repeated attempt uploads again; the
+/// server removes files that no status uses.
+///
+/// The visibility of a post is the account's own default.
+class mastodon_gateway final : public social_gateway {
+public:
+  using verify_callback = std::function<void(result<verified_account>)>;
+
+  /// Both references must outlive the gateway and its calls.
+  mastodon_gateway(http_client& http, const clock_port& clock,
+                   mastodon_options options = {});
+
+  network platform() const noexcept override {
+    return network::mastodon;
+  }
+
+  void publish(outgoing_post post, publish_callback done) override;
+
+  void list_recent(account_credentials account, instant since,
+                   std::chrono::milliseconds timeout,
+                   list_callback done) override;
+
+  /// Whom the token speaks for. A read.
+  /// https://docs.joinmastodon.org/methods/accounts/#verify_credentials
+  void verify_account(account_credentials account,
+                      std::chrono::milliseconds timeout,
+                      verify_callback done);
+
+private:
+  http_client& http_;
+  const clock_port& clock_;
+  mastodon_options options_;
+};
+
+} // namespace carillon::outbound

@@ -1,0 +1,238 @@
+#include "storage/auth_repository.hpp"
+
+#include <stdexcept>
+
+namespace carillon::storage {
+
+namespace {
+
+#define CARILLON_TOKEN_COLUMNS                                                 \
+  "t.id, t.token, "                                                            \
+  "coalesce(t.expires_at <= now(), false) AS expired, "                        \
+  "coalesce(t.last_used_at > now() - interval '1 minute', false) "             \
+  "AS used_lately, u.id AS user_id, u.tenant_id, u.name, u.email, "            \
+  "u.role_in_tenant "                                                          \
+  "FROM carillon.personal_access_tokens t "                                    \
+  "JOIN carillon.users u ON u.id = t.tokenable_id AND u.deleted_at IS NULL "
+
+constexpr auto select_token = "SELECT " CARILLON_TOKEN_COLUMNS
+  "WHERE t.id = $1 AND t.tokenable_type = 'user' "
+  "AND ($2::uuid IS NULL OR u.tenant_id = $2::uuid)";
+
+constexpr auto select_token_by_hash = "SELECT " CARILLON_TOKEN_COLUMNS
+  "WHERE t.token = $1 AND t.tokenable_type = 'user' "
+  "AND ($2::uuid IS NULL OR u.tenant_id = $2::uuid)";
+
+#undef CARILLON_TOKEN_COLUMNS
+
+constexpr auto update_token_use
+  = "UPDATE carillon.personal_access_tokens t "
+    "SET last_used_at = now(), updated_at = now() FROM carillon.users u "
+    "WHERE t.id = $1 AND u.id = t.tokenable_id AND t.tokenable_type = 'user' "
+    "AND ($2::uuid IS NULL OR u.tenant_id = $2::uuid) "
+    "AND (t.last_used_at IS NULL "
+    "OR t.last_used_at <= now() - interval '1 minute')";
+
+#define CARILLON_ACCOUNT_COLUMNS                                               \
+  "id, tenant_id, name, email, avatar_url, timezone, status, "                 \
+  "role_in_tenant, email_verified_at, created_at "
+
+constexpr auto select_credentials = "SELECT " CARILLON_ACCOUNT_COLUMNS
+  ", password, mfa_enabled FROM carillon.users "
+  "WHERE lower(email) = lower($1) AND deleted_at IS NULL "
+  "AND ($2::uuid IS NULL OR tenant_id = $2::uuid) "
+  "ORDER BY created_at, id LIMIT 1";
+
+constexpr auto select_account = "SELECT " CARILLON_ACCOUNT_COLUMNS
+  "FROM carillon.users WHERE id = $1::uuid AND deleted_at IS NULL "
+  "AND ($2::uuid IS NULL OR tenant_id = $2::uuid)";
+
+#undef CARILLON_ACCOUNT_COLUMNS
+
+// The lock makes issues for one user take turns, so that the count holds.
+constexpr auto lock_user
+  = "SELECT status FROM carillon.users WHERE id = $1::uuid "
+    "AND deleted_at IS NULL AND ($2::uuid IS NULL OR tenant_id = $2::uuid) "
+    "FOR NO KEY UPDATE";
+
+constexpr auto update_last_login
+  = "UPDATE carillon.users SET last_login_at = now() WHERE id = $1::uuid "
+    "AND ($2::uuid IS NULL OR tenant_id = $2::uuid)";
+
+constexpr auto delete_surplus_tokens
+  = "DELETE FROM carillon.personal_access_tokens WHERE id IN ("
+    "SELECT id FROM carillon.personal_access_tokens "
+    "WHERE tokenable_type = 'user' AND tokenable_id = $1::uuid "
+    "ORDER BY coalesce(expires_at <= now(), false), created_at DESC, id DESC "
+    "OFFSET 9) OR (tokenable_type = 'user' AND tokenable_id = $1::uuid "
+    "AND expires_at <= now())";
+
+constexpr auto delete_all_tokens
+  = "DELETE FROM carillon.personal_access_tokens "
+    "WHERE tokenable_type = 'user' AND tokenable_id = $1::uuid";
+
+constexpr auto insert_token
+  = "INSERT INTO carillon.personal_access_tokens "
+    "(tokenable_type, tokenable_id, name, token, abilities, expires_at) "
+    "VALUES ('user', $1::uuid, $2, $3, '[\"*\"]', "
+    "now() + make_interval(secs => $4)) RETURNING id";
+
+constexpr auto delete_token
+  = "DELETE FROM carillon.personal_access_tokens t USING carillon.users u "
+    "WHERE t.id = $1 AND t.tokenable_type = 'user' "
+    "AND t.tokenable_id = $2::uuid AND u.id = t.tokenable_id "
+    "AND ($3::uuid IS NULL OR u.tenant_id = $3::uuid)";
+
+/// NULL for a maintenance scope, which sees every tenant.
+std::optional<std::string> tenant_param(const scope& s) {
+  if (!s.tenant())
+    return std::nullopt;
+  return to_string(*s.tenant());
+}
+
+template <class Enum>
+Enum read_enum(const pqxx::field& f) {
+  if (auto value = parse<Enum>({f.c_str(), f.size()}))
+    return *value;
+  throw std::runtime_error{"unknown value in column " + std::string{f.name()}};
+}
+
+account account_from_row(const pqxx::row& row) {
+  account out;
+  out.id = read_id<user_id>(row["id"]);
+  out.tenant = read_id<tenant_id>(row["tenant_id"]);
+  out.name = text_or_empty(row["name"]);
+  out.email = text_or_empty(row["email"]);
+  out.avatar_url = nullable<std::string>(row["avatar_url"]);
+  out.timezone = nullable<std::string>(row["timezone"]);
+  out.status = read_enum<user_status>(row["status"]);
+  out.role = read_enum<tenant_role>(row["role_in_tenant"]);
+  out.email_verified_at = read_nullable_instant(row["email_verified_at"]);
+  out.created_at = read_instant(row["created_at"]);
+  return out;
+}
+
+std::optional<stored_token> token_from_rows(const pqxx::result& rows) {
+  if (rows.empty())
+    return std::nullopt;
+  const auto row = rows[0];
+  stored_token out;
+  out.id = row["id"].as<std::int64_t>();
+  out.secret_hash = text_or_empty(row["token"]);
+  out.expired = row["expired"].as<bool>();
+  out.used_lately = row["used_lately"].as<bool>();
+  out.user = read_id<user_id>(row["user_id"]);
+  out.tenant = read_id<tenant_id>(row["tenant_id"]);
+  out.user_name = text_or_empty(row["name"]);
+  out.user_email = text_or_empty(row["email"]);
+  out.role = read_enum<tenant_role>(row["role_in_tenant"]);
+  return out;
+}
+
+failure no_such_user() {
+  return {errc::not_found, "user does not exist", {}, {}};
+}
+
+result<std::int64_t> insert_for(pqxx::work& tx, user_id user,
+                                const new_token& token) {
+  return tx
+    .exec_params(insert_token, to_string(user), token.name, token.secret_hash,
+                 token.lifetime.count())[0][0]
+    .as<std::int64_t>();
+}
+
+} // namespace
+
+result<std::optional<stored_token>>
+auth_repository::find_token(const scope& s, std::int64_t id) {
+  return db_.transact(
+    "find_token",
+    [&](pqxx::work& tx) -> result<std::optional<stored_token>> {
+      return token_from_rows(tx.exec_params(select_token, id, tenant_param(s)));
+    });
+}
+
+result<std::optional<stored_token>>
+auth_repository::find_token_by_hash(const scope& s,
+                                    const std::string& secret_hash) {
+  return db_.transact(
+    "find_token_by_hash",
+    [&](pqxx::work& tx) -> result<std::optional<stored_token>> {
+      return token_from_rows(
+        tx.exec_params(select_token_by_hash, secret_hash, tenant_param(s)));
+    });
+}
+
+result<done> auth_repository::touch_token(const scope& s, std::int64_t id) {
+  return db_.transact("touch_token", [&](pqxx::work& tx) -> result<done> {
+    tx.exec_params(update_token_use, id, tenant_param(s));
+    return done{};
+  });
+}
+
+result<std::optional<credentials>>
+auth_repository::find_credentials(const scope& s, const std::string& email) {
+  return db_.transact(
+    "find_credentials",
+    [&](pqxx::work& tx) -> result<std::optional<credentials>> {
+      const auto rows
+        = tx.exec_params(select_credentials, email, tenant_param(s));
+      if (rows.empty())
+        return std::optional<credentials>{};
+      return std::optional<credentials>{
+        credentials{account_from_row(rows[0]),
+                    text_or_empty(rows[0]["password"]),
+                    rows[0]["mfa_enabled"].as<bool>()}};
+    });
+}
+
+result<account> auth_repository::load_account(const scope& s, user_id user) {
+  return db_.transact("load_account", [&](pqxx::work& tx) -> result<account> {
+    const auto rows
+      = tx.exec_params(select_account, to_string(user), tenant_param(s));
+    if (rows.empty())
+      return no_such_user();
+    return account_from_row(rows[0]);
+  });
+}
+
+result<std::int64_t> auth_repository::add_token(const scope& s, user_id user,
+                                                const new_token& token,
+                                                bool login) {
+  return db_.transact(
+    "add_token", [&](pqxx::work& tx) -> result<std::int64_t> {
+      const auto rows
+        = tx.exec_params(lock_user, to_string(user), tenant_param(s));
+      if (rows.empty())
+        return no_such_user();
+      if (read_enum<user_status>(rows[0][0]) != user_status::active)
+        return failure{errc::conflict, "user is not active",
+                       {{"email", "This account is not active."}}, {}};
+      if (login)
+        tx.exec_params(update_last_login, to_string(user), tenant_param(s));
+      tx.exec_params(delete_surplus_tokens, to_string(user));
+      return insert_for(tx, user, token);
+    });
+}
+
+result<std::int64_t> auth_repository::replace_tokens(const scope& s,
+                                                     user_id user,
+                                                     const new_token& token) {
+  return db_.transact(
+    "replace_tokens", [&](pqxx::work& tx) -> result<std::int64_t> {
+      if (tx.exec_params(lock_user, to_string(user), tenant_param(s)).empty())
+        return no_such_user();
+      tx.exec_params(delete_all_tokens, to_string(user));
+      return insert_for(tx, user, token);
+    });
+}
+
+result<done> auth_repository::revoke_token(const scope& s, user_id user,
+                                           std::int64_t id) {
+  return db_.transact("revoke_token", [&](pqxx::work& tx) -> result<done> {
+    tx.exec_params(delete_token, id, to_string(user), tenant_param(s));
+    return done{};
+  });
+}
+
+} // namespace carillon::storage

@@ -1,0 +1,129 @@
+#include "storage/connection.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace carillon::storage {
+
+namespace {
+
+constexpr std::string_view text_of_bytes_refused = "holds a character that cannot be stored";
+
+} // namespace
+
+std::string connection_string(const session_options& o) {
+  const auto seconds = std::max<std::int64_t>(
+    1, std::chrono::duration_cast<std::chrono::seconds>(o.connect_timeout).count());
+  // Both forms of libpq connection strings take further settings at the end.
+  const bool uri = o.url.starts_with("postgres://") || o.url.starts_with("postgresql://");
+  std::string out = o.url;
+  auto add = [&](std::string_view key, const std::string& value) {
+    if (uri)
+      out += (out.find('?') == std::string::npos ? '?' : '&');
+    else
+      out += ' ';
+    out += key;
+    out += '=';
+    out += value;
+  };
+  add("application_name", o.application_name);
+  add("connect_timeout", std::to_string(seconds));
+  add("tcp_user_timeout", std::to_string(o.connect_timeout.count()));
+  add("keepalives_idle", "10");
+  return out;
+}
+
+connection::connection(session_options options, logger& log)
+  : options_(std::move(options)), log_(log) {
+}
+
+void connection::reset() noexcept {
+  session_.reset();
+}
+
+pqxx::connection& connection::session() {
+  if (session_ && !session_->is_open())
+    session_.reset();
+  if (!session_) {
+    auto fresh = std::make_unique<pqxx::connection>(connection_string(options_));
+    pqxx::nontransaction tx{*fresh};
+    tx.exec("SET statement_timeout = " + std::to_string(options_.statement_timeout.count())
+            + "; SET idle_in_transaction_session_timeout = "
+            + std::to_string(options_.idle_in_transaction_timeout.count())
+            + "; SET timezone = 'UTC'; SET datestyle = 'ISO'; SET client_encoding = 'UTF8'"
+              "; SET search_path = carillon, pg_temp");
+    tx.commit();
+    session_ = std::move(fresh);
+  }
+  return *session_;
+}
+
+failure connection::translate(std::string_view name) noexcept {
+  auto lost = [&](const std::exception& e, errc code) {
+    log_.warn("database-connection-lost", {{"query", std::string{name}}, {"error", e.what()}});
+    session_.reset();
+    return failure{code, std::string{name} + ": " + e.what(), {}, {}};
+  };
+  try {
+    throw;
+  } catch (const pqxx::in_doubt_error& e) {
+    return lost(e, errc::outcome_unknown);
+  } catch (const pqxx::statement_completion_unknown& e) {
+    return lost(e, errc::outcome_unknown);
+  } catch (const pqxx::broken_connection& e) {
+    return lost(e, errc::transient);
+  } catch (const pqxx::unique_violation& e) {
+    return {errc::conflict, std::string{name} + ": " + e.what(), {}, {}};
+  } catch (const pqxx::transaction_rollback& e) {
+    return {errc::transient, std::string{name} + ": " + e.what(), {}, {}};
+  } catch (const pqxx::sql_error& e) {
+    const auto state = e.sqlstate();
+    // 57P01..03: the server is going down or starting; 25P03: our own
+    // idle-in-transaction limit; 08: connection trouble.
+    if (state.starts_with("57P") || state.starts_with("08") || state == "25P03"
+        || (session_ && !session_->is_open()))
+      return lost(e, errc::transient);
+    // 57014 statement timeout, 55P03 lock timeout, 53 resources.
+    if (state == "57014" || state == "55P03" || state.starts_with("53") || state.starts_with("40"))
+      return {errc::transient, std::string{name} + ": " + e.what(), {}, {}};
+    // 22021 bad encoding, 22P05 untranslatable character.
+    if (state == "22021" || state == "22P05")
+      return {errc::invalid_argument, std::string{text_of_bytes_refused}, {}, {}};
+    log_.error("sql-failed", {{"query", std::string{name}}, {"sqlstate", state}, {"error", e.what()}});
+    return {errc::permanent, std::string{name} + ": [" + state + "] " + e.what(), {}, {}};
+  } catch (const std::exception& e) {
+    if (session_ && !session_->is_open())
+      return lost(e, errc::transient);
+    log_.error("storage-failed", {{"query", std::string{name}}, {"error", e.what()}});
+    session_.reset();
+    return {errc::permanent, std::string{name} + ": " + e.what(), {}, {}};
+  } catch (...) {
+    session_.reset();
+    return {errc::permanent, std::string{name} + ": unknown exception", {}, {}};
+  }
+}
+
+std::string text_or_empty(const pqxx::field& f) {
+  return f.is_null() ? std::string{} : std::string{f.c_str(), f.size()};
+}
+
+uuid read_uuid(const pqxx::field& f) {
+  if (auto id = parse_uuid({f.c_str(), f.size()}))
+    return *id;
+  throw std::runtime_error{"not a uuid in column " + std::string{f.name()}};
+}
+
+instant read_instant(const pqxx::field& f) {
+  auto t = parse_time({f.c_str(), f.size()});
+  if (!t)
+    throw std::runtime_error{"not a timestamp in column " + std::string{f.name()}};
+  return *t;
+}
+
+std::optional<instant> read_nullable_instant(const pqxx::field& f) {
+  if (f.is_null())
+    return std::nullopt;
+  return read_instant(f);
+}
+
+} // namespace carillon::storage

@@ -1,0 +1,23 @@
+#include "storage/fence.hpp"
+
+namespace carillon::storage {
+
+namespace {
+
+constexpr auto lock_incarnation = R"sql(
+  SELECT 1 FROM carillon.node_incarnations
+  WHERE node = $1 AND incarnation = $2 AND ended_at IS NULL FOR SHARE
+)sql";
+
+} // namespace
+
+bool hold_fence(pqxx::transaction_base& tx, const node_identity& me) {
+  return !tx.exec_params(lock_incarnation, me.node, me.incarnation).empty();
+}
+
+failure fenced_out(const node_identity& me) {
+  return {errc::cancelled,
+          "incarnation " + std::to_string(me.incarnation) + " of " + me.node + " was ended", {}, {}};
+}
+
+} // namespace carillon::storage

@@ -1,0 +1,578 @@
+#include "storage/notification_repository.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "storage/notification_writer.hpp"
+#include "storage/query_param.hpp"
+
+namespace carillon::storage {
+
+namespace {
+
+#define CARILLON_NOTIFICATION_COLUMNS                                          \
+  "n.id, n.tenant_id, n.user_id, n.type, n.channel, n.title, n.message, "      \
+  "n.data, n.action_url, n.icon, n.read_at, n.sent_at, n.failed_at, "          \
+  "n.failure_reason, n.created_at"
+
+constexpr auto find_users_sql = R"(
+SELECT id FROM carillon.users
+WHERE tenant_id = $1::uuid AND id = ANY($2::uuid[]) AND deleted_at IS NULL
+)";
+
+constexpr auto active_users_sql = R"(
+SELECT id FROM carillon.users
+WHERE tenant_id = $1::uuid AND status = 'active' AND deleted_at IS NULL
+ORDER BY id
+)";
+
+constexpr auto mark_read_sql
+  = "UPDATE carillon.notifications n SET read_at = now(), updated_at = now() "
+    "WHERE n.id = $2::uuid AND n.tenant_id = $1::uuid "
+    "AND n.user_id = $3::uuid AND n.read_at IS NULL "
+    "RETURNING " CARILLON_NOTIFICATION_COLUMNS;
+
+constexpr auto load_sql
+  = "SELECT " CARILLON_NOTIFICATION_COLUMNS " FROM carillon.notifications n "
+    "WHERE n.id = $2::uuid AND n.tenant_id = $1::uuid";
+
+// Rows are locked in one order, so that two of these never deadlock.
+constexpr auto mark_all_read_sql = R"(
+UPDATE carillon.notifications SET read_at = now(), updated_at = now()
+WHERE id IN (
+  SELECT id FROM carillon.notifications
+  WHERE tenant_id = $1::uuid AND user_id = $2::uuid AND read_at IS NULL
+  ORDER BY id FOR UPDATE)
+)";
+
+constexpr auto mark_many_read_sql = R"(
+UPDATE carillon.notifications SET read_at = now(), updated_at = now()
+WHERE id IN (
+  SELECT id FROM carillon.notifications
+  WHERE tenant_id = $1::uuid AND user_id = $2::uuid AND read_at IS NULL
+    AND id = ANY($3::uuid[])
+  ORDER BY id FOR UPDATE)
+)";
+
+constexpr auto existing_sql = R"(
+SELECT id FROM carillon.notifications
+WHERE tenant_id = $1::uuid AND id = ANY($2::uuid[])
+)";
+
+#define CARILLON_NOTIFICATION_FILTER                                           \
+  " FROM carillon.notifications n "                                            \
+  "WHERE n.tenant_id = $1::uuid AND n.user_id = $2::uuid "                     \
+  "AND n.channel = 'in_app' "                                                  \
+  "AND ($3::text[] IS NULL OR n.type = ANY($3::text[])) "                      \
+  "AND ($4::boolean IS NULL OR (n.read_at IS NOT NULL) = $4::boolean) "        \
+  "AND ($5::timestamptz IS NULL OR n.created_at >= $5::timestamptz) "          \
+  "AND ($6::timestamptz IS NULL OR n.created_at <= $6::timestamptz) "          \
+  "AND ($7::text IS NULL OR n.title ILIKE $7::text "                           \
+  "OR n.message ILIKE $7::text)"
+
+constexpr auto count_filtered_sql
+  = "SELECT count(*)" CARILLON_NOTIFICATION_FILTER;
+
+constexpr auto list_filtered_sql
+  = "SELECT " CARILLON_NOTIFICATION_COLUMNS CARILLON_NOTIFICATION_FILTER;
+
+constexpr auto unread_count_sql = R"(
+SELECT count(*) FROM carillon.notifications
+WHERE tenant_id = $1::uuid AND user_id = $2::uuid AND channel = 'in_app'
+  AND read_at IS NULL
+)";
+
+constexpr auto recent_sql
+  = "SELECT " CARILLON_NOTIFICATION_COLUMNS " FROM carillon.notifications n "
+    "WHERE n.tenant_id = $1::uuid AND n.user_id = $2::uuid "
+    "AND n.channel = 'in_app' "
+    "ORDER BY n.created_at DESC, n.id DESC LIMIT $3";
+
+constexpr auto preferences_sql = R"(
+SELECT id, user_id, notification_type, in_app_enabled, email_enabled,
+       push_enabled, sms_enabled, created_at, updated_at
+FROM carillon.notification_preferences
+WHERE tenant_id = $1::uuid AND user_id = $2::uuid
+)";
+
+constexpr auto create_preferences_sql = R"(
+INSERT INTO carillon.notification_preferences
+  (id, tenant_id, user_id, notification_type)
+SELECT m.id, u.tenant_id, u.id, m.type
+FROM carillon.users u
+CROSS JOIN unnest($3::uuid[], $4::text[]) AS m (id, type)
+WHERE u.tenant_id = $1::uuid AND u.id = $2::uuid AND u.deleted_at IS NULL
+ORDER BY m.type
+ON CONFLICT (user_id, notification_type) DO NOTHING
+)";
+
+constexpr auto lock_preferences_sql = R"(
+SELECT 1 FROM carillon.notification_preferences
+WHERE tenant_id = $1::uuid AND user_id = $2::uuid
+  AND notification_type = ANY($3::text[])
+ORDER BY notification_type FOR UPDATE
+)";
+
+constexpr auto update_preferences_sql = R"(
+UPDATE carillon.notification_preferences p
+SET in_app_enabled = COALESCE(c.in_app, p.in_app_enabled),
+    email_enabled = COALESCE(c.email, p.email_enabled),
+    push_enabled = COALESCE(c.push, p.push_enabled),
+    sms_enabled = COALESCE(c.sms, p.sms_enabled),
+    updated_at = now()
+FROM unnest($3::text[], $4::boolean[], $5::boolean[], $6::boolean[],
+            $7::boolean[]) AS c (type, in_app, email, push, sms)
+WHERE p.tenant_id = $1::uuid AND p.user_id = $2::uuid
+  AND p.notification_type = c.type
+)";
+
+constexpr auto delete_old_of_tenant_sql = R"(
+DELETE FROM carillon.notifications WHERE id IN (
+  SELECT id FROM carillon.notifications
+  WHERE tenant_id = $1::uuid
+    AND created_at < now() - make_interval(days => $2::int)
+  ORDER BY created_at LIMIT $3::int)
+)";
+
+constexpr auto delete_old_of_all_sql = R"(
+DELETE FROM carillon.notifications WHERE id IN (
+  SELECT id FROM carillon.notifications
+  WHERE created_at < now() - make_interval(days => $1::int)
+  LIMIT $2::int)
+)";
+constexpr int delete_chunk = 1000;
+
+constexpr auto load_email_sql
+  = "SELECT " CARILLON_NOTIFICATION_COLUMNS ", u.name AS recipient_name, "
+    "u.email AS recipient_address, COALESCE(p.email_enabled, true) AS enabled "
+    "FROM carillon.notifications n "
+    "LEFT JOIN carillon.users u ON u.id = n.user_id "
+    "AND u.tenant_id = n.tenant_id AND u.deleted_at IS NULL "
+    "LEFT JOIN carillon.notification_preferences p ON p.user_id = n.user_id "
+    "AND p.tenant_id = n.tenant_id AND p.notification_type = n.type "
+    "WHERE n.id = $2::uuid AND ($1::uuid IS NULL OR n.tenant_id = $1::uuid)";
+
+notification from_row(const pqxx::row& row) {
+  notification n;
+  n.id = read_id<notification_id>(row["id"]);
+  n.tenant = read_id<tenant_id>(row["tenant_id"]);
+  n.user = read_id<user_id>(row["user_id"]);
+  // A type or channel of a newer node must not break the list.
+  n.type = parse<notification_type>(text_or_empty(row["type"]))
+             .value_or(notification_type::system_announcement);
+  n.channel = parse<notification_channel>(text_or_empty(row["channel"]))
+                .value_or(notification_channel::in_app);
+  n.title = text_or_empty(row["title"]);
+  n.message = text_or_empty(row["message"]);
+  n.data = text_or_empty(row["data"]);
+  n.action_url = text_or_empty(row["action_url"]);
+  n.icon = text_or_empty(row["icon"]);
+  n.read_at = read_nullable_instant(row["read_at"]);
+  n.sent_at = read_nullable_instant(row["sent_at"]);
+  n.failed_at = read_nullable_instant(row["failed_at"]);
+  n.failure_reason = text_or_empty(row["failure_reason"]);
+  n.created_at = read_instant(row["created_at"]);
+  return n;
+}
+
+std::vector<notification> from_rows(const pqxx::result& rows) {
+  std::vector<notification> out;
+  out.reserve(rows.size());
+  for (const auto& row : rows)
+    out.push_back(from_row(row));
+  return out;
+}
+
+failure no_such_user() {
+  return {errc::not_found, "no such user in this tenant", {}, {}};
+}
+
+/// `message` is for the scope's tenant, or for nobody.
+bool concerns(const scope& s, const new_notification& message) {
+  return s.tenant() && *s.tenant() == message.tenant;
+}
+
+std::vector<notification> write_all(pqxx::transaction_base& tx,
+                                    new_notification message,
+                                    const std::vector<user_id>& users,
+                                    hints& wake) {
+  std::vector<notification> sent;
+  sent.reserve(users.size());
+  for (const auto& user : users) {
+    message.user = user;
+    sent.push_back(write_notification(tx, message, wake));
+  }
+  // Their jobs run in one workspace: it needs to be told once.
+  if (wake.size() > 1)
+    wake.resize(1);
+  return sent;
+}
+
+void append(hints& out, const hints& more) {
+  out.insert(out.end(), more.begin(), more.end());
+}
+
+/// NULL for all types. Their names need no quoting in an array literal.
+std::optional<std::string> type_array(const notification_filter& filter) {
+  if (!filter.type && !filter.category)
+    return std::nullopt;
+  std::string out = "{";
+  for (auto type : values_of<notification_type>())
+    if ((!filter.type || *filter.type == type)
+        && (!filter.category || *filter.category == category(type))) {
+      if (out.size() > 1)
+        out += ',';
+      out += to_string(type);
+    }
+  return out += '}';
+}
+
+std::optional<std::string> flag_param(const std::optional<bool>& flag) {
+  if (!flag)
+    return std::nullopt;
+  return *flag ? "true" : "false";
+}
+
+/// The white-list of sort orders: no text of a request reaches the SQL. Null
+/// counts as the smallest value.
+std::string order_clause(const notification_filter& filter) {
+  using enum notification_filter::column;
+  std::string column = "created_at";
+  switch (filter.sort) {
+    case created_at:
+      break;
+    case read_at:
+      column = "read_at";
+      break;
+    case type:
+      column = "type";
+      break;
+    case title:
+      column = "title";
+      break;
+  }
+  const std::string direction
+    = filter.ascending ? " ASC NULLS FIRST" : " DESC NULLS LAST";
+  return " ORDER BY n." + column + direction + ", n.id"
+         + (filter.ascending ? " ASC" : " DESC") + " LIMIT $8 OFFSET $9";
+}
+
+std::vector<notification_preference>
+read_preferences(pqxx::transaction_base& tx,
+                 const std::optional<std::string>& tenant, user_id user) {
+  std::map<notification_type, notification_preference> by_type;
+  for (const auto& row :
+       tx.exec_params(preferences_sql, tenant, to_string(user))) {
+    const auto type
+      = parse<notification_type>(text_or_empty(row["notification_type"]));
+    if (!type)
+      continue;
+    auto& p = by_type[*type];
+    p.id = read_uuid(row["id"]);
+    p.user = read_id<user_id>(row["user_id"]);
+    p.type = *type;
+    p.channels = {row["in_app_enabled"].as<bool>(),
+                  row["email_enabled"].as<bool>(),
+                  row["push_enabled"].as<bool>(),
+                  row["sms_enabled"].as<bool>()};
+    p.created_at = read_instant(row["created_at"]);
+    p.updated_at = read_instant(row["updated_at"]);
+  }
+  std::vector<notification_preference> out;
+  for (auto& [type, preference] : by_type)
+    out.push_back(std::move(preference));
+  return out;
+}
+
+/// Creates what is missing; still incomplete only when there is no user.
+result<std::vector<notification_preference>>
+complete_preferences(pqxx::transaction_base& tx,
+                     const std::optional<std::string>& tenant, user_id user) {
+  const auto types = values_of<notification_type>();
+  auto found = read_preferences(tx, tenant, user);
+  if (found.size() == types.size())
+    return found;
+  std::string ids = "{";
+  std::string names = "{";
+  for (auto type : types) {
+    const auto separator = ids.size() > 1 ? "," : "";
+    ids += separator + to_string(make_uuid_v7());
+    names += separator + std::string{to_string(type)};
+  }
+  tx.exec_params(create_preferences_sql, tenant, to_string(user), ids + '}',
+                 names + '}');
+  found = read_preferences(tx, tenant, user);
+  if (found.size() != types.size())
+    return no_such_user();
+  return found;
+}
+
+/// One change per type: a later one overrides what it names.
+std::map<notification_type, preference_change>
+merge(const std::vector<preference_change>& changes) {
+  std::map<notification_type, preference_change> out;
+  for (const auto& change : changes) {
+    auto& merged = out[change.type];
+    auto take = [](std::optional<bool>& to, const std::optional<bool>& from) {
+      if (from)
+        to = from;
+    };
+    take(merged.in_app, change.in_app);
+    take(merged.email, change.email);
+    take(merged.push, change.push);
+    take(merged.sms, change.sms);
+  }
+  return out;
+}
+
+void write_changes(pqxx::transaction_base& tx,
+                   const std::optional<std::string>& tenant, user_id user,
+                   const std::vector<preference_change>& changes) {
+  std::string types, in_app, email, push, sms;
+  auto add = [](std::string& array, const std::string& element) {
+    array += array.empty() ? "{" : ",";
+    array += element;
+  };
+  auto flag = [](const std::optional<bool>& value) {
+    return flag_param(value).value_or("NULL");
+  };
+  for (const auto& [type, change] : merge(changes)) {
+    add(types, std::string{to_string(type)});
+    add(in_app, flag(change.in_app));
+    add(email, flag(change.email));
+    add(push, flag(change.push));
+    add(sms, flag(change.sms));
+  }
+  types += '}';
+  tx.exec_params(lock_preferences_sql, tenant, to_string(user), types);
+  tx.exec_params(update_preferences_sql, tenant, to_string(user), types,
+                 in_app + '}', email + '}', push + '}', sms + '}');
+}
+
+} // namespace
+
+result<notification>
+notification_repository::send(const scope& s, const new_notification& message,
+                              hints& out) {
+  auto sent = send_to_users(s, message, {message.user}, out);
+  if (!sent)
+    return std::move(sent).error();
+  return std::move(sent->front());
+}
+
+result<std::vector<notification>>
+notification_repository::send_to_users(const scope& s,
+                                       const new_notification& message,
+                                       const std::vector<user_id>& users,
+                                       hints& out) {
+  if (!concerns(s, message))
+    return no_such_user();
+  const std::set<user_id> distinct{users.begin(), users.end()};
+  const std::vector<user_id> recipients{distinct.begin(), distinct.end()};
+  hints wake;
+  auto sent = db_.transact(
+    "send-notifications",
+    [&](pqxx::work& tx) -> result<std::vector<notification>> {
+      const auto found = tx.exec_params(find_users_sql, tenant_param(s),
+                                        uuid_array(recipients));
+      if (static_cast<std::size_t>(found.size()) != recipients.size())
+        return no_such_user();
+      return write_all(tx, message, recipients, wake);
+    });
+  if (sent)
+    append(out, wake);
+  return sent;
+}
+
+result<std::vector<notification>>
+notification_repository::send_to_tenant(const scope& s,
+                                        const new_notification& message,
+                                        hints& out) {
+  if (!concerns(s, message))
+    return failure{errc::not_found, "no such tenant", {}, {}};
+  hints wake;
+  auto sent = db_.transact(
+    "send-to-tenant",
+    [&](pqxx::work& tx) -> result<std::vector<notification>> {
+      std::vector<user_id> users;
+      for (const auto& row : tx.exec_params(active_users_sql, tenant_param(s)))
+        users.push_back(read_id<user_id>(row[0]));
+      return write_all(tx, message, users, wake);
+    });
+  if (sent)
+    append(out, wake);
+  return sent;
+}
+
+result<notification>
+notification_repository::mark_as_read(const scope& s, user_id user,
+                                      notification_id id) {
+  return db_.transact(
+    "mark-as-read", [&](pqxx::work& tx) -> result<notification> {
+      auto rows = tx.exec_params(mark_read_sql, tenant_param(s), to_string(id),
+                                 to_string(user));
+      if (rows.empty())
+        rows = tx.exec_params(load_sql, tenant_param(s), to_string(id));
+      if (rows.empty())
+        return failure{errc::not_found, "no such notification", {}, {}};
+      auto n = from_row(rows[0]);
+      if (n.user != user)
+        return failure{
+          errc::forbidden, "This notification belongs to another user", {}, {}};
+      return n;
+    });
+}
+
+result<std::int64_t>
+notification_repository::mark_all_as_read(const scope& s, user_id user) {
+  return db_.transact(
+    "mark-all-as-read", [&](pqxx::work& tx) -> result<std::int64_t> {
+      return static_cast<std::int64_t>(
+        tx.exec_params(mark_all_read_sql, tenant_param(s), to_string(user))
+          .affected_rows());
+    });
+}
+
+result<std::int64_t> notification_repository::mark_multiple_as_read(
+  const scope& s, user_id user, const std::vector<notification_id>& ids) {
+  return db_.transact(
+    "mark-multiple-as-read", [&](pqxx::work& tx) -> result<std::int64_t> {
+      const auto list = uuid_array(ids);
+      std::set<notification_id> existing;
+      for (const auto& row :
+           tx.exec_params(existing_sql, tenant_param(s), list))
+        existing.insert(read_id<notification_id>(row[0]));
+      failure missing{
+        errc::invalid_argument, "a notification does not exist", {}, {}};
+      for (std::size_t i = 0; i < ids.size(); ++i)
+        if (!existing.contains(ids[i]))
+          missing.fields.push_back(
+            {"ids." + std::to_string(i), "does not exist"});
+      if (!missing.fields.empty())
+        return missing;
+      return static_cast<std::int64_t>(
+        tx.exec_params(mark_many_read_sql, tenant_param(s), to_string(user),
+                       list)
+          .affected_rows());
+    });
+}
+
+result<notification_page>
+notification_repository::list(const scope& s, user_id user,
+                              const notification_filter& filter) {
+  return db_.transact(
+    "list-notifications", [&](pqxx::work& tx) -> result<notification_page> {
+      const auto tenant = tenant_param(s);
+      const auto types = type_array(filter);
+      const auto is_read = flag_param(filter.is_read);
+      const auto from = param(filter.from);
+      const auto to = param(filter.to);
+      const auto search = contains_param(filter.search);
+      notification_page page;
+      page.total = tx
+                     .exec_params(count_filtered_sql, tenant, to_string(user),
+                                  types, is_read, from, to, search)[0][0]
+                     .as<std::int64_t>();
+      const auto offset
+        = static_cast<std::int64_t>(filter.page - 1) * filter.per_page;
+      if (offset < page.total)
+        page.items = from_rows(tx.exec_params(
+          list_filtered_sql + order_clause(filter), tenant, to_string(user),
+          types, is_read, from, to, search, filter.per_page, offset));
+      return page;
+    });
+}
+
+result<std::int64_t> notification_repository::unread_count(const scope& s,
+                                                           user_id user) {
+  return db_.transact(
+    "unread-count", [&](pqxx::work& tx) -> result<std::int64_t> {
+      return tx
+        .exec_params(unread_count_sql, tenant_param(s), to_string(user))[0][0]
+        .as<std::int64_t>();
+    });
+}
+
+result<std::vector<notification>>
+notification_repository::recent(const scope& s, user_id user, int limit) {
+  return db_.transact(
+    "recent-notifications",
+    [&](pqxx::work& tx) -> result<std::vector<notification>> {
+      return from_rows(
+        tx.exec_params(recent_sql, tenant_param(s), to_string(user), limit));
+    });
+}
+
+result<std::vector<notification_preference>>
+notification_repository::preferences(const scope& s, user_id user) {
+  return db_.transact("preferences", [&](pqxx::work& tx) {
+    return complete_preferences(tx, tenant_param(s), user);
+  });
+}
+
+result<notification_preference>
+notification_repository::update_preference(const scope& s, user_id user,
+                                           const preference_change& change) {
+  auto all = update_preferences(s, user, {change});
+  if (!all)
+    return std::move(all).error();
+  return *std::find_if(all->begin(), all->end(), [&](const auto& preference) {
+    return preference.type == change.type;
+  });
+}
+
+result<std::vector<notification_preference>>
+notification_repository::update_preferences(
+  const scope& s, user_id user, const std::vector<preference_change>& changes) {
+  return db_.transact(
+    "update-preferences",
+    [&](pqxx::work& tx) -> result<std::vector<notification_preference>> {
+      const auto tenant = tenant_param(s);
+      auto complete = complete_preferences(tx, tenant, user);
+      if (!complete || changes.empty())
+        return complete;
+      write_changes(tx, tenant, user, changes);
+      return read_preferences(tx, tenant, user);
+    });
+}
+
+result<std::int64_t> notification_repository::delete_old(const scope& s,
+                                                         int days) {
+  std::int64_t total = 0;
+  for (;;) {
+    auto chunk = db_.transact(
+      "delete-old-notifications", [&](pqxx::work& tx) -> result<std::int64_t> {
+        const auto deleted
+          = s.tenant() ? tx.exec_params(delete_old_of_tenant_sql,
+                                        tenant_param(s), days, delete_chunk)
+                       : tx.exec_params(delete_old_of_all_sql, days,
+                                        delete_chunk);
+        return static_cast<std::int64_t>(deleted.affected_rows());
+      });
+    if (!chunk)
+      return chunk;
+    total += *chunk;
+    if (*chunk < delete_chunk)
+      return total;
+  }
+}
+
+result<notification_email>
+notification_repository::load_email(const scope& s, notification_id id) {
+  return db_.transact(
+    "load-email", [&](pqxx::work& tx) -> result<notification_email> {
+      const auto rows
+        = tx.exec_params(load_email_sql, tenant_param(s), to_string(id));
+      if (rows.empty())
+        return failure{errc::not_found, "no such notification", {}, {}};
+      notification_email mail;
+      mail.item = from_row(rows[0]);
+      mail.recipient_name = text_or_empty(rows[0]["recipient_name"]);
+      mail.recipient_address = text_or_empty(rows[0]["recipient_address"]);
+      mail.enabled = rows[0]["enabled"].as<bool>();
+      return mail;
+    });
+}
+
+} // namespace carillon::storage

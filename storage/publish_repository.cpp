@@ -1,0 +1,759 @@
+#include "storage/publish_repository.hpp"
+
+#include <algorithm>
+#include <random>
+
+#include <nlohmann/json.hpp>
+
+#include "domain/backoff.hpp"
+#include "domain/crash_point.hpp"
+#include "domain/enums.hpp"
+#include "domain/post_text.hpp"
+#include "domain/text.hpp"
+#include "storage/fence.hpp"
+#include "storage/job_writer.hpp"
+#include "storage/notification_writer.hpp"
+#include "storage/ownership_repository.hpp"
+
+namespace carillon::storage {
+
+namespace {
+
+using nlohmann::json;
+
+// A post without targets stays scheduled; `repair` tells its author.
+constexpr auto lock_due_posts = R"sql(
+  SELECT p.id, p.tenant_id, p.workspace_id FROM carillon.posts p
+  WHERE p.status = 'scheduled' AND p.deleted_at IS NULL AND p.scheduled_at <= clock_timestamp()
+    AND p.shard = ANY($1::smallint[])
+    AND EXISTS (SELECT 1 FROM carillon.post_targets t WHERE t.post_id = p.id)
+  ORDER BY p.scheduled_at, p.id LIMIT $2 FOR UPDATE OF p SKIP LOCKED
+)sql";
+
+constexpr auto start_posts = R"sql(
+  UPDATE carillon.posts SET status = 'publishing', updated_at = now() WHERE id = ANY($1::uuid[])
+)sql";
+
+constexpr auto start_targets = R"sql(
+  UPDATE carillon.post_targets
+  SET status = 'publishing', publishing_since = clock_timestamp(), next_action_at = NULL,
+      retry_count = 0, error_code = NULL, error_message = NULL, updated_at = now()
+  WHERE post_id = ANY($1::uuid[]) AND status IN ('pending', 'failed')
+)sql";
+
+constexpr auto select_next_scheduled = R"sql(
+  SELECT greatest(0, ceil(extract(epoch FROM p.scheduled_at - clock_timestamp()) * 1000))::bigint
+  FROM carillon.posts p
+  WHERE p.status = 'scheduled' AND p.deleted_at IS NULL AND p.shard = ANY($1::smallint[])
+    AND EXISTS (SELECT 1 FROM carillon.post_targets t WHERE t.post_id = p.id)
+  ORDER BY p.scheduled_at LIMIT 1
+)sql";
+
+constexpr auto select_without_job = R"sql(
+  SELECT p.id, p.tenant_id, p.workspace_id FROM carillon.posts p
+  WHERE p.status = 'publishing' AND p.shard = ANY($1::smallint[])
+    AND NOT EXISTS (SELECT 1 FROM carillon.jobs j WHERE j.unique_key = 'publish-post-' || p.id)
+  FOR UPDATE OF p SKIP LOCKED
+)sql";
+
+constexpr auto select_without_targets = R"sql(
+  UPDATE carillon.posts p
+  SET metadata = coalesce(p.metadata, '{}') || '{"warned_no_targets": true}', updated_at = now()
+  WHERE p.status = 'scheduled' AND p.deleted_at IS NULL AND p.scheduled_at <= clock_timestamp()
+    AND p.shard = ANY($1::smallint[])
+    AND NOT EXISTS (SELECT 1 FROM carillon.post_targets t WHERE t.post_id = p.id)
+    AND NOT coalesce(p.metadata, '{}') ? 'warned_no_targets'
+  RETURNING p.id, p.tenant_id, p.workspace_id, p.created_by_user_id, p.content_text
+)sql";
+
+constexpr auto lock_post = R"sql(
+  SELECT id, tenant_id, workspace_id, created_by_user_id, status, content_text, content_variations,
+         hashtags, link_url, revision, deleted_at
+  FROM carillon.posts WHERE id = $1 AND workspace_id = $2 AND tenant_id = $3 FOR UPDATE
+)sql";
+
+// Everything about the targets that still have to do something.
+constexpr auto select_open_targets = R"sql(
+  SELECT t.id, t.platform_code, t.content_override, t.retry_count,
+         t.next_action_at > clock_timestamp() AS waits, t.next_action_at,
+         s.id AS account_id, s.status AS account_status, s.platform_account_id,
+         s.metadata ->> 'instance_url' AS instance_url, s.access_token_encrypted,
+         s.token_expires_at <= clock_timestamp() AS token_expired,
+         i.is_enabled IS FALSE OR i.status = 'disabled' AS integration_off,
+         a.id AS attempt_id, a.state AS attempt_state, a.started_at,
+         a.incarnation, a.deadline_at > clock_timestamp() AS may_still_run, a.deadline_at
+  FROM carillon.post_targets t
+  JOIN carillon.social_accounts s ON s.id = t.social_account_id
+  LEFT JOIN carillon.social_platform_integrations i ON i.platforms ? t.platform_code
+  LEFT JOIN carillon.publish_attempts a ON a.target_id = t.id AND a.state IN ('open', 'unknown')
+  WHERE t.post_id = $1 AND t.status = 'publishing' ORDER BY t.id
+)sql";
+
+constexpr auto select_media = R"sql(
+  SELECT storage_path, coalesce(mime_type, 'application/octet-stream'), coalesce(alt_text, '')
+  FROM carillon.post_media WHERE post_id = $1 ORDER BY sort_order, id
+)sql";
+
+// The two partial unique indexes decide: no row back means that this target,
+// or another post with the same text on this account, is not settled yet.
+constexpr auto open_attempt = R"sql(
+  INSERT INTO carillon.publish_attempts
+    (id, tenant_id, workspace_id, post_id, target_id, social_account_id, number, idempotency_key,
+     text_hash, state, node, incarnation, started_at, deadline_at)
+  VALUES ($1, $2, $3, $4, $5, $6,
+          1 + (SELECT count(*) FROM carillon.publish_attempts WHERE target_id = $5), $7,
+          encode(sha256(convert_to($8, 'UTF8')), 'hex'), 'open', $9, $10, clock_timestamp(),
+          clock_timestamp() + $11 * interval '1 millisecond')
+  ON CONFLICT DO NOTHING
+)sql";
+
+constexpr auto delay_target = R"sql(
+  UPDATE carillon.post_targets
+  SET next_action_at = clock_timestamp() + $2 * interval '1 millisecond', updated_at = now()
+  WHERE id = $1
+)sql";
+
+constexpr auto orphan_attempt
+  = "UPDATE carillon.publish_attempts SET state = 'unknown' WHERE id = $1 AND state = 'open'";
+
+constexpr auto fail_target = R"sql(
+  UPDATE carillon.post_targets
+  SET status = 'failed', error_code = $2, error_message = $3, next_action_at = NULL, updated_at = now()
+  WHERE id = $1 AND status = 'publishing'
+)sql";
+
+constexpr auto expire_account = R"sql(
+  UPDATE carillon.social_accounts SET status = 'token_expired', updated_at = now()
+  WHERE id = $1 AND status = 'connected'
+)sql";
+
+constexpr auto count_targets = R"sql(
+  SELECT count(*) FILTER (WHERE status IN ('pending', 'publishing')),
+         count(*) FILTER (WHERE status = 'published'),
+         count(*) FILTER (WHERE status = 'failed'),
+         greatest(1, ceil(extract(epoch FROM
+           min(coalesce(next_action_at, now())) FILTER (WHERE status = 'publishing')
+           - clock_timestamp()) * 1000))::bigint,
+         (SELECT error_message FROM carillon.post_targets
+          WHERE post_id = $1 AND status = 'failed' ORDER BY updated_at DESC LIMIT 1)
+  FROM carillon.post_targets WHERE post_id = $1
+)sql";
+
+constexpr auto conclude_post = R"sql(
+  UPDATE carillon.posts
+  SET status = $2, published_at = CASE WHEN $2 = 'published' THEN clock_timestamp() END,
+      updated_at = now()
+  WHERE id = $1 RETURNING published_at
+)sql";
+
+constexpr auto insert_audit = R"sql(
+  INSERT INTO carillon.audit_logs (id, tenant_id, action, auditable_type, auditable_id, description,
+                                   old_values, new_values, metadata, request_id)
+  VALUES ($1, $2, 'update', 'post', $3, $4, '{"status": "publishing"}', $5::jsonb, $6::jsonb, $7)
+)sql";
+
+constexpr auto reschedule_job = R"sql(
+  UPDATE carillon.jobs
+  SET run_at = clock_timestamp() + $2 * interval '1 millisecond', state = 'retrying', updated_at = now()
+  WHERE id = $1
+)sql";
+
+constexpr auto count_job_try = R"sql(
+  UPDATE carillon.jobs
+  SET attempt = (SELECT coalesce(max(retry_count), 0) FROM carillon.post_targets WHERE post_id = $2)
+  WHERE id = $1
+)sql";
+
+constexpr auto select_attempt = R"sql(
+  SELECT a.state, a.target_id, a.post_id, a.social_account_id, a.started_at, a.absence_reads,
+         a.number, t.status AS target_status, t.retry_count,
+         (clock_timestamp() - $2 * interval '1 millisecond')
+           >= a.deadline_at + $3 * interval '1 millisecond' AS absence_counts,
+         clock_timestamp() >= a.started_at + $4 * interval '1 millisecond' AS past_deadline
+  FROM carillon.publish_attempts a JOIN carillon.post_targets t ON t.id = a.target_id
+  WHERE a.id = $1 FOR UPDATE OF a, t
+)sql";
+
+constexpr auto conclude_attempt = R"sql(
+  UPDATE carillon.publish_attempts
+  SET state = $2, concluded_at = CASE WHEN $2 IN ('open', 'unknown') THEN NULL ELSE clock_timestamp() END,
+      external_post_id = $3, external_post_url = $4, error_code = $5, error_message = left($6, 2000),
+      latency_ms = coalesce($7, latency_ms)
+  WHERE id = $1
+)sql";
+
+constexpr auto publish_target = R"sql(
+  UPDATE carillon.post_targets
+  SET status = 'published', external_post_id = $2, external_post_url = left($3, 500),
+      published_at = clock_timestamp(), error_code = NULL, error_message = NULL,
+      next_action_at = NULL, updated_at = now()
+  WHERE id = $1
+)sql";
+
+constexpr auto retry_target = R"sql(
+  UPDATE carillon.post_targets
+  SET retry_count = retry_count + 1, error_code = $3, error_message = $4,
+      next_action_at = clock_timestamp() + $2 * interval '1 millisecond', updated_at = now()
+  WHERE id = $1
+)sql";
+
+constexpr auto select_owned_ids = R"sql(
+  SELECT external_post_id FROM carillon.post_targets
+  WHERE social_account_id = $1 AND external_post_id IS NOT NULL AND created_at > $2::timestamptz - interval '400 days'
+)sql";
+
+constexpr auto count_absence
+  = "UPDATE carillon.publish_attempts SET absence_reads = absence_reads + 1 WHERE id = $1";
+
+constexpr auto lock_open_target_ids = R"sql(
+  SELECT t.id, a.id AS attempt_id FROM carillon.post_targets t
+  LEFT JOIN carillon.publish_attempts a ON a.target_id = t.id AND a.state IN ('open', 'unknown')
+  WHERE t.post_id = $1 AND t.status = 'publishing' FOR UPDATE OF t
+)sql";
+
+// What a tenant may read on a target. The network's own words are kept; what
+// went wrong between the two stays in the log and in the attempt row.
+constexpr auto unreachable_text = "The network could not be reached.";
+constexpr auto throttled_text = "The network asked to slow down.";
+constexpr auto unknown_text
+  = "The network did not confirm the post, and it could not be found afterwards. "
+    "It may still be public: look before you publish it again.";
+
+/// The network's clock may be behind ours by this much.
+constexpr std::chrono::seconds clock_skew{120};
+
+/// Between two looks at a network for a post whose fate is unknown.
+constexpr std::chrono::milliseconds check_interval{1'000};
+
+double uniform() {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  return std::uniform_real_distribution<double>{0.0, 1.0}(random);
+}
+
+struct post_row {
+  post_id id;
+  tenant_id tenant;
+  workspace_id workspace;
+  user_id author;
+  post_status status = post_status::draft;
+  std::string text;
+  json variations;
+  std::vector<std::string> hashtags;
+  std::string link;
+  int revision = 1;
+};
+
+json parse_json(const pqxx::field& f) {
+  if (f.is_null())
+    return {};
+  return json::parse(f.c_str(), nullptr, false);
+}
+
+std::optional<post_row> lock_post_of(pqxx::transaction_base& tx, const job& job) {
+  const auto payload = json::parse(job.payload, nullptr, false);
+  if (!payload.is_object() || !payload.contains("post_id") || !payload["post_id"].is_string())
+    return std::nullopt;
+  const auto id = post_id::parse(payload["post_id"].get<std::string>());
+  if (!id)
+    return std::nullopt;
+  const auto rows = tx.exec_params(lock_post, to_string(*id), to_string(job.workspace),
+                                   to_string(job.tenant));
+  if (rows.empty())
+    return std::nullopt;
+  const auto row = rows[0];
+  post_row post;
+  post.id = *id;
+  post.tenant = job.tenant;
+  post.workspace = job.workspace;
+  post.author = read_id<user_id>(row["created_by_user_id"]);
+  post.status = parse<post_status>(row["status"].c_str()).value_or(post_status::draft);
+  post.text = text_or_empty(row["content_text"]);
+  post.variations = parse_json(row["content_variations"]);
+  if (const auto tags = parse_json(row["hashtags"]); tags.is_array())
+    for (const auto& tag : tags)
+      if (tag.is_string())
+        post.hashtags.push_back(tag.get<std::string>());
+  post.link = text_or_empty(row["link_url"]);
+  post.revision = row["revision"].as<int>();
+  return post;
+}
+
+std::string text_for(const post_row& post, const std::string& override_text,
+                     const std::string& platform) {
+  std::string base = post.text;
+  if (!override_text.empty()) {
+    base = override_text;
+  } else if (post.variations.is_object()) {
+    const auto i = post.variations.find(platform);
+    if (i != post.variations.end() && i->is_string() && !i->get<std::string>().empty())
+      base = i->get<std::string>();
+  }
+  return compose_post_text(base, post.hashtags, post.link);
+}
+
+/// Same target and revision, same key, so that a repeat is harmless on a
+/// network that honours it.
+std::string idempotency_key(const std::string& target, int revision) {
+  return "carillon-" + target + "-" + std::to_string(revision);
+}
+
+std::string action_url(const post_row& post) {
+  return "/app/w/" + to_string(post.workspace) + "/posts/" + to_string(post.id) + "/edit";
+}
+
+void tell_author(pqxx::transaction_base& tx, const post_row& post, const job& job,
+                 bool published, const std::string& published_at, int failed_targets,
+                 const std::string& reason, hints& out) {
+  new_notification message;
+  message.tenant = post.tenant;
+  message.user = post.author;
+  message.workspace = post.workspace;
+  message.correlation_id = job.correlation_id;
+  message.action_url = action_url(post);
+  json data{{"post_id", to_string(post.id)}, {"workspace_id", to_string(post.workspace)}};
+  const auto quoted = "\"" + excerpt(post.text, "(post without text)") + "\"";
+  if (published) {
+    message.type = notification_type::post_published;
+    message.title = "Post published successfully";
+    message.message = "Your post " + quoted + " has been published.";
+    if (failed_targets > 0)
+      message.message += " " + std::to_string(failed_targets)
+                         + (failed_targets == 1 ? " account" : " accounts") + " failed: " + reason;
+    data["published_at"] = published_at;
+  } else {
+    message.type = notification_type::post_failed;
+    message.title = "Post failed to publish";
+    message.message = "Your post " + quoted + " could not be published: " + reason;
+    data["failure_reason"] = reason;
+  }
+  message.data = data.dump();
+  write_notification(tx, message, out);
+}
+
+/// When no target is left to do: concludes post and job and tells the author,
+/// all in this transaction. The post row is locked by the caller, else two
+/// last targets would each see the other one open.
+bool roll_up(pqxx::transaction_base& tx, const post_row& post, const job& job,
+             job_state job_ends_as, hints& out) {
+  const auto count = tx.exec_params(count_targets, to_string(post.id))[0];
+  if (count[0].as<int>() > 0)
+    return false;
+  const auto failed = count[2].as<int>();
+  const bool published = count[1].as<int>() > 0;
+  const std::string status = published ? "published" : "failed";
+  const auto concluded = tx.exec_params(conclude_post, to_string(post.id), status);
+  const auto reason = count[4].is_null() ? std::string{"it has no accounts"} : text_or_empty(count[4]);
+  std::string published_at;
+  if (published)
+    published_at = format_api_time(read_instant(concluded[0][0]));
+  tell_author(tx, post, job, published, published_at, failed, reason, out);
+  const json metadata{{"job", job.kind}, {"job_id", to_string(job.id)}, {"attempt", job.attempt + 1},
+                      {"workspace_id", to_string(post.workspace)}};
+  tx.exec_params(insert_audit, to_string(make_uuid_v7()), to_string(post.tenant), to_string(post.id),
+                 std::string{published ? "Post published" : "Post failed to publish"},
+                 json{{"status", status}}.dump(), metadata.dump(), to_string(job.id));
+  move_to_history(tx, {job.id}, job_ends_as);
+  crash_point(crash_points::in_roll_up);
+  return true;
+}
+
+struct attempt_row {
+  std::string state;
+  std::string target;
+  std::string account;
+  instant started_at{};
+  int absence_reads = 0;
+  target_status target_state = target_status::pending;
+  int retry_count = 0;
+  bool absence_counts = false;
+  bool past_deadline = false;
+
+  bool is_unsettled() const {
+    return state == "open" || state == "unknown";
+  }
+};
+
+std::optional<attempt_row> lock_attempt(pqxx::transaction_base& tx, attempt_id id,
+                                        std::chrono::milliseconds read_age,
+                                        const publish_rules& rules) {
+  const auto rows = tx.exec_params(select_attempt, to_string(id), read_age.count(),
+                                   rules.visibility_delay.count(), rules.reconcile_deadline.count());
+  if (rows.empty())
+    return std::nullopt;
+  const auto row = rows[0];
+  attempt_row out;
+  out.state = row["state"].as<std::string>();
+  out.target = row["target_id"].as<std::string>();
+  out.account = row["social_account_id"].as<std::string>();
+  out.started_at = read_instant(row["started_at"]);
+  out.absence_reads = row["absence_reads"].as<int>();
+  out.target_state = parse<target_status>(row["target_status"].c_str()).value_or(target_status::failed);
+  out.retry_count = row["retry_count"].as<int>();
+  out.absence_counts = row["absence_counts"].as<bool>();
+  out.past_deadline = row["past_deadline"].as<bool>();
+  return out;
+}
+
+void settle_attempt(pqxx::transaction_base& tx, attempt_id id, const char* state,
+                    const std::string& code, const std::string& detail,
+                    std::optional<std::int64_t> latency,
+                    const public_post* post = nullptr) {
+  tx.exec_params(conclude_attempt, to_string(id), state,
+                 post ? null_if_empty(post->id) : std::nullopt,
+                 post ? null_if_empty(post->url.substr(0, 500)) : std::nullopt,
+                 null_if_empty(code), null_if_empty(detail), latency);
+}
+
+/// A transient failure: the next step of the schedule, or the end.
+void retry_or_fail(pqxx::transaction_base& tx, const attempt_row& attempt, const std::string& code,
+                   const std::string& text, std::chrono::milliseconds at_least,
+                   const publish_rules& rules) {
+  if (attempt.retry_count >= static_cast<int>(rules.retry_delays.size())) {
+    tx.exec_params(fail_target, attempt.target, code, text);
+    return;
+  }
+  const auto delay = std::max(at_least, stepped_delay(rules.retry_delays, attempt.retry_count,
+                                                      rules.retry_jitter, uniform()));
+  tx.exec_params(retry_target, attempt.target, delay.count(), code, text);
+}
+
+/// What a failed call means for its target.
+void record_failure(pqxx::transaction_base& tx, const job& job, attempt_id id,
+                    const attempt_row& attempt, const failure& why,
+                    std::int64_t latency, const publish_rules& rules) {
+  append_job_error(tx, job.id, std::string{to_string(why.code)} + ": " + why.detail);
+  switch (why.code) {
+    case errc::outcome_unknown:
+      settle_attempt(tx, id, "unknown", "OUTCOME_UNKNOWN", why.detail, latency);
+      tx.exec_params(delay_target, attempt.target, check_interval.count());
+      break;
+    case errc::throttled:
+      settle_attempt(tx, id, "failed", "THROTTLED", why.detail, latency);
+      retry_or_fail(tx, attempt, "PUBLISH_ERROR", throttled_text,
+                    why.retry_after.value_or(std::chrono::milliseconds{0}), rules);
+      break;
+    case errc::transient:
+    case errc::cancelled:
+      settle_attempt(tx, id, "failed", "EXCEPTION", why.detail, latency);
+      retry_or_fail(tx, attempt, "EXCEPTION", unreachable_text,
+                    why.retry_after.value_or(std::chrono::milliseconds{0}), rules);
+      break;
+    case errc::unauthorized:
+      settle_attempt(tx, id, "refused", "TOKEN_EXPIRED", why.detail, latency);
+      tx.exec_params(expire_account, attempt.account);
+      tx.exec_params(fail_target, attempt.target, "TOKEN_EXPIRED",
+                     "The network no longer accepts this account's token. Reconnect the account.");
+      break;
+    default:
+      settle_attempt(tx, id, "refused", "PUBLISH_ERROR", why.detail, latency);
+      tx.exec_params(fail_target, attempt.target, "PUBLISH_ERROR",
+                     std::string{first_characters(why.detail, 500)});
+  }
+}
+
+void record_success(pqxx::transaction_base& tx, attempt_id id, const attempt_row& attempt,
+                    const public_post& post, std::optional<std::int64_t> latency) {
+  settle_attempt(tx, id, "succeeded", {}, {}, latency, &post);
+  if (attempt.target_state != target_status::published)
+    tx.exec_params(publish_target, attempt.target, post.id, null_if_empty(post.url));
+}
+
+/// Roll-up after an outcome, only under the fence.
+publish_progress finish(pqxx::transaction_base& tx, bool fenced, const std::optional<post_row>& post,
+                        const job& job) {
+  publish_progress out;
+  if (!fenced || !post || post->status != post_status::publishing)
+    return out;
+  tx.exec_params(count_job_try, to_string(job.id), to_string(post->id));
+  out.settled = roll_up(tx, *post, job, job_state::succeeded, out.after_commit);
+  return out;
+}
+
+} // namespace
+
+result<started_posts> publish_repository::start_due(const node_identity& me,
+                                                    const shard_list& shards, int limit) {
+  return db_.transact("start-due-posts", [&](pqxx::work& tx) -> result<started_posts> {
+    if (!hold_fence(tx, me))
+      return fenced_out(me);
+    started_posts out;
+    const auto owned = shard_array(shards);
+    const auto due = tx.exec_params(lock_due_posts, owned, limit);
+    if (!due.empty()) {
+      crash_point(crash_points::before_start);
+      std::vector<post_id> ids;
+      for (const auto& row : due)
+        ids.push_back(read_id<post_id>(row[0]));
+      tx.exec_params(start_posts, uuid_array(ids));
+      tx.exec_params(start_targets, uuid_array(ids));
+      for (const auto& row : due)
+        insert_job(tx, publish_job_for(read_id<post_id>(row[0]), read_id<tenant_id>(row[1]),
+                                       read_id<workspace_id>(row[2]), {}));
+      out.started = static_cast<int>(due.size());
+    }
+    const auto next = tx.exec_params(select_next_scheduled, owned);
+    if (!next.empty())
+      out.next_in = std::chrono::milliseconds{next[0][0].as<std::int64_t>()};
+    return out;
+  });
+}
+
+result<int> publish_repository::repair(const node_identity& me, const shard_list& shards) {
+  return db_.transact("repair-posts", [&](pqxx::work& tx) -> result<int> {
+    if (!hold_fence(tx, me))
+      return fenced_out(me);
+    const auto owned = shard_array(shards);
+    int repaired = 0;
+    for (const auto& row : tx.exec_params(select_without_job, owned)) {
+      insert_job(tx, publish_job_for(read_id<post_id>(row[0]), read_id<tenant_id>(row[1]),
+                                     read_id<workspace_id>(row[2]), {}));
+      ++repaired;
+    }
+    hints unused; // The next sweep of the feed finds the e-mail jobs.
+    for (const auto& row : tx.exec_params(select_without_targets, owned)) {
+      post_row post;
+      post.id = read_id<post_id>(row[0]);
+      post.workspace = read_id<workspace_id>(row[2]);
+      new_notification message;
+      message.tenant = read_id<tenant_id>(row[1]);
+      message.workspace = post.workspace;
+      message.user = read_id<user_id>(row[3]);
+      message.type = notification_type::post_failed;
+      message.title = "Scheduled post has no accounts";
+      message.message = "Your post \"" + excerpt(text_or_empty(row[4]), "(post without text)")
+                        + "\" is due, but no account is chosen. It stays scheduled until you choose one.";
+      message.action_url = action_url(post);
+      message.data = json{{"post_id", to_string(post.id)},
+                          {"workspace_id", to_string(post.workspace)},
+                          {"failure_reason", "no targets"}}.dump();
+      write_notification(tx, message, unused);
+      ++repaired;
+    }
+    return repaired;
+  });
+}
+
+result<publish_plan> publish_repository::plan(const node_identity& me, const job& job,
+                                              const publish_rules& rules,
+                                              std::chrono::milliseconds call_timeout) {
+  auto planned = db_.transact("plan-publishing", [&](pqxx::work& tx) -> result<publish_plan> {
+    if (!hold_fence(tx, me))
+      return fenced_out(me);
+    publish_plan out;
+    const auto post = lock_post_of(tx, job);
+    if (!post || post->status != post_status::publishing) {
+      // Contract §4.2: not there, or not publishing any more, ends silently.
+      move_to_history(tx, {job.id}, job_state::succeeded);
+      out.settled = true;
+      return out;
+    }
+    std::vector<outgoing_media> media;
+    for (const auto& row : tx.exec_params(select_media, to_string(post->id)))
+      media.push_back({row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>()});
+
+    for (const auto& row : tx.exec_params(select_open_targets, to_string(post->id))) {
+      const auto target = row["id"].as<std::string>();
+      const auto platform = row["platform_code"].as<std::string>();
+      const bool waits = !row["waits"].is_null() && row["waits"].as<bool>();
+      const auto flag = [&](const char* column) {
+        return !row[column].is_null() && row[column].as<bool>();
+      };
+      account_credentials account;
+      account.platform = parse<network>(platform).value_or(network::mastodon);
+      account.instance_url = text_or_empty(row["instance_url"]);
+      account.platform_account_id = row["platform_account_id"].as<std::string>();
+      const auto decrypt = [&]() -> result<std::string> {
+        return tokens_.decrypt(row["access_token_encrypted"].as<std::string>(),
+                               row["account_id"].as<std::string>());
+      };
+      const auto text = text_for(*post, text_or_empty(row["content_override"]), platform);
+
+      if (!row["attempt_id"].is_null()) {
+        if (waits)
+          continue;
+        const auto attempt = read_id<attempt_id>(row["attempt_id"]);
+        // This life's own call may still be running: its callback records it.
+        if (row["attempt_state"].as<std::string>() == "open"
+            && row["incarnation"].as<std::int64_t>() == me.incarnation && flag("may_still_run")) {
+          tx.exec_params(delay_target, target, check_interval.count());
+          continue;
+        }
+        tx.exec_params(orphan_attempt, to_string(attempt));
+        auto token = decrypt();
+        if (!token) {
+          tx.exec_params(delay_target, target, std::int64_t{60'000});
+          continue;
+        }
+        account.access_token = std::move(*token);
+        out.checks.push_back({attempt, *target_id::parse(target), std::move(account), text,
+                              read_instant(row["started_at"])});
+        continue;
+      }
+      if (waits)
+        continue;
+
+      const auto fail = [&](const char* code, const char* reason) {
+        tx.exec_params(fail_target, target, code, reason);
+      };
+      const auto known = parse<network>(platform);
+      if (!known || std::find(rules.networks.begin(), rules.networks.end(), *known) == rules.networks.end()) {
+        fail("UNKNOWN_PLATFORM", "Publishing to this network is not available.");
+        continue;
+      }
+      if (row["account_status"].as<std::string>() == "token_expired" || flag("token_expired")) {
+        tx.exec_params(expire_account, row["account_id"].as<std::string>());
+        fail("TOKEN_EXPIRED", "The account's token has expired. Reconnect the account.");
+        continue;
+      }
+      if (row["account_status"].as<std::string>() != "connected") {
+        fail("ACCOUNT_UNAVAILABLE", "The account is not connected.");
+        continue;
+      }
+      if (flag("integration_off")) {
+        fail("INTEGRATION_DISABLED", "Publishing to this network is switched off.");
+        continue;
+      }
+      auto token = decrypt();
+      if (!token || account.instance_url.empty()) {
+        fail("ACCOUNT_UNAVAILABLE", "The account has to be reconnected.");
+        continue;
+      }
+      account.access_token = std::move(*token);
+      planned_call call;
+      call.attempt = attempt_id::make();
+      call.target = *target_id::parse(target);
+      call.post.account = std::move(account);
+      call.post.text = text;
+      call.post.media = media;
+      call.post.idempotency_key = idempotency_key(target, post->revision);
+      call.post.correlation_id = job.correlation_id;
+      call.post.timeout = call_timeout;
+      const auto opened = tx.exec_params(
+        open_attempt, to_string(call.attempt), to_string(post->tenant), to_string(post->workspace),
+        to_string(post->id), target, row["account_id"].as<std::string>(), call.post.idempotency_key,
+        normalise_text(text), me.node, me.incarnation, call_timeout.count());
+      if (opened.affected_rows() == 0) {
+        tx.exec_params(delay_target, target, check_interval.count());
+        continue;
+      }
+      out.calls.push_back(std::move(call));
+    }
+
+    if (out.calls.empty() && out.checks.empty()) {
+      out.settled = roll_up(tx, *post, job, job_state::succeeded, out.after_commit);
+      if (!out.settled) {
+        const auto next = tx.exec_params(count_targets, to_string(post->id))[0][3];
+        out.resumes_in = std::chrono::milliseconds{next.as<std::int64_t>()};
+        tx.exec_params(reschedule_job, to_string(job.id), out.resumes_in->count());
+      }
+    }
+    return out;
+  });
+  if (planned && !planned->calls.empty())
+    crash_point(crash_points::after_attempt);
+  return planned;
+}
+
+result<publish_progress> publish_repository::record(const node_identity& me, const job& job,
+                                                    attempt_id attempt,
+                                                    const result<public_post>& outcome,
+                                                    std::chrono::milliseconds latency,
+                                                    const publish_rules& rules) {
+  auto recorded = db_.transact("record-outcome", [&](pqxx::work& tx) -> result<publish_progress> {
+    const bool fenced = hold_fence(tx, me);
+    const auto post = lock_post_of(tx, job);
+    const auto row = lock_attempt(tx, attempt, std::chrono::milliseconds{0}, rules);
+    if (!row)
+      return publish_progress{true, {}};
+    crash_point(crash_points::before_record);
+    if (outcome) {
+      // A network's yes is never thrown away, whoever settled it meanwhile.
+      if (row->state != "succeeded")
+        record_success(tx, attempt, *row, *outcome, latency.count());
+    } else if (row->is_unsettled()) {
+      if (fenced || outcome.error().code == errc::outcome_unknown)
+        record_failure(tx, job, attempt, *row, outcome.error(), latency.count(), rules);
+      else
+        settle_attempt(tx, attempt, "unknown", {}, outcome.error().detail, latency.count());
+    }
+    return finish(tx, fenced, post, job);
+  });
+  crash_point(crash_points::after_record);
+  return recorded;
+}
+
+result<publish_progress> publish_repository::record_check(
+  const node_identity& me, const job& job, attempt_id attempt,
+  const result<std::vector<public_post>>& candidates, std::chrono::milliseconds read_age,
+  const publish_rules& rules) {
+  return db_.transact("record-read-back", [&](pqxx::work& tx) -> result<publish_progress> {
+    const bool fenced = hold_fence(tx, me);
+    const auto post = lock_post_of(tx, job);
+    const auto row = lock_attempt(tx, attempt, read_age, rules);
+    if (!row || !row->is_unsettled())
+      return finish(tx, fenced, post, job);
+
+    const public_post* found = nullptr;
+    if (candidates && !candidates->empty()) {
+      std::vector<std::string> owned;
+      for (const auto& other : tx.exec_params(select_owned_ids, row->account, param(row->started_at)))
+        owned.push_back(other[0].as<std::string>());
+      for (const auto& candidate : *candidates)
+        if (candidate.created_at >= row->started_at - clock_skew
+            && std::find(owned.begin(), owned.end(), candidate.id) == owned.end()
+            && (!found || candidate.created_at < found->created_at))
+          found = &candidate;
+    }
+    if (found) {
+      record_success(tx, attempt, *row, *found, std::nullopt);
+      return finish(tx, fenced, post, job);
+    }
+    if (!fenced)
+      return publish_progress{};
+    if (candidates && row->absence_counts) {
+      if (row->absence_reads + 1 >= 2) {
+        settle_attempt(tx, attempt, "absent", "ABSENT", "read back twice, not there", std::nullopt);
+        append_job_error(tx, job.id, "outcome_unknown: proven absent, will be retried");
+        retry_or_fail(tx, *row, "EXCEPTION", unreachable_text, std::chrono::milliseconds{0}, rules);
+        return finish(tx, fenced, post, job);
+      }
+      tx.exec_params(count_absence, to_string(attempt));
+    }
+    if (row->past_deadline) {
+      settle_attempt(tx, attempt, "abandoned", "OUTCOME_UNKNOWN", "not settled in time", std::nullopt);
+      tx.exec_params(fail_target, row->target, "OUTCOME_UNKNOWN", unknown_text);
+      return finish(tx, fenced, post, job);
+    }
+    tx.exec_params(delay_target, row->target,
+                   (candidates ? check_interval : 5 * check_interval).count());
+    return finish(tx, fenced, post, job);
+  });
+}
+
+result<publish_progress> publish_repository::give_up(const node_identity& me, const job& job,
+                                                     const std::string& reason) {
+  return db_.transact("give-up-publishing", [&](pqxx::work& tx) -> result<publish_progress> {
+    if (!hold_fence(tx, me))
+      return fenced_out(me);
+    append_job_error(tx, job.id, reason);
+    const auto post = lock_post_of(tx, job);
+    if (!post || post->status != post_status::publishing) {
+      move_to_history(tx, {job.id}, job_state::discarded);
+      return publish_progress{true, {}};
+    }
+    for (const auto& row : tx.exec_params(lock_open_target_ids, to_string(post->id))) {
+      if (row[1].is_null()) {
+        tx.exec_params(fail_target, row[0].as<std::string>(), "EXCEPTION",
+                       "Publishing failed repeatedly for an internal reason.");
+      } else {
+        settle_attempt(tx, read_id<attempt_id>(row[1]), "abandoned", "OUTCOME_UNKNOWN", reason, std::nullopt);
+        tx.exec_params(fail_target, row[0].as<std::string>(), "OUTCOME_UNKNOWN", unknown_text);
+      }
+    }
+    publish_progress out;
+    out.settled = roll_up(tx, *post, job, job_state::discarded, out.after_commit);
+    return out;
+  });
+}
+
+} // namespace carillon::storage

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "domain/ports/publish_store.hpp"
+#include "storage/connection.hpp"
+#include "storage/token_cipher.hpp"
+
+namespace carillon::storage {
+
+class publish_repository final : public publish_store {
+public:
+  publish_repository(connection& db, const token_cipher& tokens) : db_(db), tokens_(tokens) {
+  }
+
+  result<started_posts> start_due(const node_identity& me, const shard_list& shards,
+                                  int limit) override;
+  result<int> repair(const node_identity& me, const shard_list& shards) override;
+  result<publish_plan> plan(const node_identity& me, const job& job, const publish_rules& rules,
+                            std::chrono::milliseconds call_timeout) override;
+  result<publish_progress> record(const node_identity& me, const job& job, attempt_id attempt,
+                                  const result<public_post>& outcome,
+                                  std::chrono::milliseconds latency,
+                                  const publish_rules& rules) override;
+  result<publish_progress> record_check(const node_identity& me, const job& job,
+                                        attempt_id attempt,
+                                        const result<std::vector<public_post>>& candidates,
+                                        std::chrono::milliseconds read_age,
+                                        const publish_rules& rules) override;
+  result<publish_progress> give_up(const node_identity& me, const job& job,
+                                   const std::string& reason) override;
+
+private:
+  connection& db_;
+  const token_cipher& tokens_;
+};
+
+} // namespace carillon::storage

@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "storage/query_param.hpp"
+
 namespace carillon::storage {
 
 namespace {
@@ -45,19 +47,18 @@ constexpr auto select_credentials = "SELECT " CARILLON_ACCOUNT_COLUMNS
 
 constexpr auto select_account = "SELECT " CARILLON_ACCOUNT_COLUMNS
   "FROM carillon.users WHERE id = $1::uuid AND deleted_at IS NULL "
-  "AND ($2::uuid IS NULL OR tenant_id = $2::uuid)";
+  "AND tenant_id = $2::uuid";
 
 #undef CARILLON_ACCOUNT_COLUMNS
 
 // The lock makes issues for one user take turns, so that the count holds.
 constexpr auto lock_user
   = "SELECT status FROM carillon.users WHERE id = $1::uuid "
-    "AND deleted_at IS NULL AND ($2::uuid IS NULL OR tenant_id = $2::uuid) "
-    "FOR NO KEY UPDATE";
+    "AND deleted_at IS NULL AND tenant_id = $2::uuid FOR NO KEY UPDATE";
 
 constexpr auto update_last_login
   = "UPDATE carillon.users SET last_login_at = now() WHERE id = $1::uuid "
-    "AND ($2::uuid IS NULL OR tenant_id = $2::uuid)";
+    "AND tenant_id = $2::uuid";
 
 constexpr auto delete_surplus_tokens
   = "DELETE FROM carillon.personal_access_tokens WHERE id IN ("
@@ -81,14 +82,7 @@ constexpr auto delete_token
   = "DELETE FROM carillon.personal_access_tokens t USING carillon.users u "
     "WHERE t.id = $1 AND t.tokenable_type = 'user' "
     "AND t.tokenable_id = $2::uuid AND u.id = t.tokenable_id "
-    "AND ($3::uuid IS NULL OR u.tenant_id = $3::uuid)";
-
-/// NULL for a maintenance scope, which sees every tenant.
-std::optional<std::string> tenant_param(const scope& s) {
-  if (!s.tenant())
-    return std::nullopt;
-  return to_string(*s.tenant());
-}
+    "AND u.tenant_id = $3::uuid";
 
 template <class Enum>
 Enum read_enum(const pqxx::field& f) {

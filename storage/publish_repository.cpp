@@ -141,7 +141,7 @@ constexpr auto count_targets = R"sql(
 
 constexpr auto conclude_post = R"sql(
   UPDATE carillon.posts
-  SET status = $2, published_at = CASE WHEN $2 = 'published' THEN clock_timestamp() END,
+  SET status = $2::text, published_at = CASE WHEN $2::text = 'published' THEN clock_timestamp() END,
       updated_at = now()
   WHERE id = $1 RETURNING published_at
 )sql";
@@ -176,7 +176,7 @@ constexpr auto select_attempt = R"sql(
 
 constexpr auto conclude_attempt = R"sql(
   UPDATE carillon.publish_attempts
-  SET state = $2, concluded_at = CASE WHEN $2 IN ('open', 'unknown') THEN NULL ELSE clock_timestamp() END,
+  SET state = $2::text, concluded_at = CASE WHEN $2::text IN ('open', 'unknown') THEN NULL ELSE clock_timestamp() END,
       external_post_id = $3, external_post_url = $4, error_code = $5, error_message = left($6, 2000),
       latency_ms = coalesce($7, latency_ms)
   WHERE id = $1

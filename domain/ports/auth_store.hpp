@@ -54,8 +54,9 @@ struct new_token {
 };
 
 /// A deleted user is not there, neither is another tenant's. Calls that find
-/// a user by e-mail or a token take a maintenance scope: the tenant is what
-/// they find out. Every call also fails as storage's connection::transact.
+/// a user by e-mail or a token also take a maintenance scope, as the tenant
+/// is what they find out; the others need a tenant's. Every call also fails
+/// as storage's connection::transact.
 class auth_store {
 public:
   virtual ~auth_store() = default;

@@ -1,0 +1,241 @@
+#include <gtest/gtest.h>
+
+#include "domain/clock.hpp"
+#include "storage/job_repository.hpp"
+#include "storage/job_writer.hpp"
+#include "storage/ownership_repository.hpp"
+#include "tests/support/seed.hpp"
+
+namespace carillon {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+class JobStoreTest : public ::testing::Test {
+protected:
+  new_job make_job(std::string unique_key = {}) {
+    new_job out;
+    out.kind = kinds::send_notification_email;
+    out.tenant = data.tenant;
+    out.workspace = data.workspace;
+    out.payload = R"({"v":1})";
+    out.unique_key = std::move(unique_key);
+    return out;
+  }
+
+  static shard_list all_shards() {
+    shard_list out;
+    for (int i = 0; i < shard_count; ++i)
+      out.push_back(static_cast<shard_id>(i));
+    return out;
+  }
+
+  node_identity start_node(const std::string& name) {
+    const auto me = *ownership.start_incarnation(name, 10s);
+    EXPECT_TRUE(ownership.take_free(me, 256));
+    return me;
+  }
+
+  void kill(const node_identity& node) {
+    db.exec("UPDATE carillon.node_leases SET expires_at = now() - interval '1 second' WHERE incarnation = "
+            + std::to_string(node.incarnation));
+    EXPECT_EQ(*ownership.end_expired(), 1);
+  }
+
+  std::vector<job> take(const node_identity& me, const std::vector<job_id>& busy = {}, int limit = 500) {
+    auto due = jobs.take_due(me, all_shards(), busy, limit, next_batch);
+    EXPECT_TRUE(due);
+    std::vector<job> out;
+    for (auto& batch : due->batches) {
+      next_batch = batch.number + 1;
+      last_batches.push_back(batch.number);
+      out.insert(out.end(), batch.jobs.begin(), batch.jobs.end());
+    }
+    return out;
+  }
+
+  test::test_database db;
+  test::seed data{db};
+  storage::job_repository jobs{db.connection()};
+  storage::ownership_repository ownership{db.connection()};
+  std::int64_t next_batch = 1;
+  std::vector<std::int64_t> last_batches;
+};
+
+TEST_F(JobStoreTest, EnqueueInARolledBackTransactionLeavesNothing) {
+  auto rolled_back = db.connection().transact("test", [&](pqxx::work& tx) -> result<done> {
+    EXPECT_TRUE(storage::insert_job(tx, make_job()));
+    return failure{errc::cancelled, "changed my mind", {}, {}};
+  });
+  EXPECT_FALSE(rolled_back);
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "0");
+}
+
+TEST_F(JobStoreTest, ALiveUniqueKeyRefusesASecondJob) {
+  ASSERT_TRUE(jobs.enqueue(make_job("once")));
+  EXPECT_EQ(jobs.enqueue(make_job("once")).error().code, errc::conflict);
+}
+
+TEST_F(JobStoreTest, TakingWritesOneManifestAndLeavesOutWhatIsInFlight) {
+  const auto me = start_node("a");
+  ASSERT_TRUE(jobs.enqueue(make_job()));
+  ASSERT_TRUE(jobs.enqueue(make_job()));
+  const auto taken = take(me);
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_EQ(db.exec("SELECT cardinality(job_ids) FROM carillon.job_manifests"), "2");
+  EXPECT_TRUE(take(me, {taken[0].id, taken[1].id}).empty());
+}
+
+TEST_F(JobStoreTest, OthersShardsAndLaterJobsStayAndTheNextDueTimeIsTold) {
+  const auto me = start_node("a");
+  auto later = make_job();
+  later.run_at = system_clock{}.now() + 1h;
+  ASSERT_TRUE(jobs.enqueue(later));
+  ASSERT_TRUE(jobs.enqueue(make_job()));
+  auto none = jobs.take_due(me, {static_cast<shard_id>(shard_of(data.workspace) ^ 1)}, {}, 10, 1);
+  ASSERT_TRUE(none);
+  EXPECT_TRUE(none->batches.empty());
+  auto due = jobs.take_due(me, all_shards(), {}, 10, 1);
+  ASSERT_EQ(due->batches.size(), 1u);
+  EXPECT_EQ(due->batches[0].jobs.size(), 1u);
+  ASSERT_TRUE(due->next_in);
+  EXPECT_GT(*due->next_in, 59min);
+}
+
+TEST_F(JobStoreTest, AJobOfAnUnknownKindStaysWhereItIs) {
+  const auto me = start_node("a");
+  db.exec("INSERT INTO carillon.jobs (id, kind, queue, tenant_id, workspace_id, payload, max_attempts) VALUES "
+          "(gen_random_uuid(), 'from_the_future', 'x', '" + to_string(data.tenant) + "', '"
+          + to_string(data.workspace) + "', '{}', 1)");
+  EXPECT_TRUE(take(me).empty());
+  EXPECT_EQ(jobs.list(scope::tenant(data.tenant), {})->size(), 1u);
+}
+
+// The cursor is only an accelerator: a row that commits late lies behind
+// everything read meanwhile and must still be run.
+TEST_F(JobStoreTest, AJobWhoseTransactionWasOpenAcrossTenThousandLaterCommitsIsStillTaken) {
+  const auto me = start_node("a");
+  auto slow = db.connect();
+  const auto late = make_job();
+  auto outcome = slow->transact("slow", [&](pqxx::work& tx) -> result<done> {
+    storage::insert_job(tx, late);
+    pqxx::connection other{db.url()};
+    pqxx::nontransaction autocommit{other};
+    autocommit.exec(
+      "DO $$ BEGIN FOR i IN 1..10000 LOOP "
+      "INSERT INTO carillon.jobs (id, kind, queue, tenant_id, workspace_id, payload, max_attempts) VALUES "
+      "(gen_random_uuid(), 'send_notification_email', 'notifications', '" + to_string(data.tenant)
+      + "', '" + to_string(data.workspace) + "', '{\"v\":1}', 3); COMMIT; END LOOP; END $$");
+    std::size_t taken = 0;
+    while (taken < 10'000) {
+      const auto batch = take(me);
+      if (batch.empty())
+        break;
+      taken += batch.size();
+      std::vector<job_report> reports;
+      for (const auto& j : batch)
+        reports.push_back({j.id, job_report::kind::succeeded, {}, {}});
+      EXPECT_TRUE(jobs.conclude(me, reports, last_batches));
+    }
+    EXPECT_EQ(taken, 10'000u);
+    return done{};
+  });
+  ASSERT_TRUE(outcome);
+  const auto found = take(me);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].id, late.id);
+}
+
+TEST_F(JobStoreTest, ConcludedJobsMoveToTheHistoryAndTheManifestGoes) {
+  const auto me = start_node("a");
+  const auto id = *jobs.enqueue(make_job());
+  ASSERT_EQ(take(me).size(), 1u);
+  ASSERT_TRUE(jobs.conclude(me, {{id, job_report::kind::succeeded, {}, {}}}, last_batches));
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "0");
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests"), "0");
+  EXPECT_EQ(jobs.find(scope::tenant(data.tenant), id)->state, job_state::succeeded);
+}
+
+TEST_F(JobStoreTest, AFailedTryKeepsItsErrorAndTheLastOneIsADeadLetter) {
+  const auto me = start_node("a");
+  const auto id = *jobs.enqueue(make_job());
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    auto discarded = jobs.conclude(me, {{id, job_report::kind::retry, "it \"broke\" \\ again", 1min}}, {});
+    ASSERT_TRUE(discarded);
+    EXPECT_EQ(discarded->size(), attempt == 3 ? 1u : 0u);
+  }
+  const auto dead = jobs.find(scope::maintenance("test"), id);
+  ASSERT_TRUE(dead);
+  EXPECT_EQ(dead->state, job_state::discarded);
+  EXPECT_EQ(dead->attempt, 3);
+  EXPECT_EQ(db.exec("SELECT jsonb_array_length(errors) FROM carillon.job_history"), "3");
+}
+
+TEST_F(JobStoreTest, AFencedOutNodeCanNeitherTakeNorConclude) {
+  const auto old = start_node("a");
+  const auto id = *jobs.enqueue(make_job());
+  ASSERT_EQ(take(old).size(), 1u);
+  kill(old);
+  EXPECT_EQ(jobs.take_due(old, all_shards(), {}, 10, 5).error().code, errc::cancelled);
+  EXPECT_EQ(jobs.conclude(old, {{id, job_report::kind::succeeded, {}, {}}}, {}).error().code, errc::cancelled);
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "1");
+}
+
+TEST_F(JobStoreTest, ADeadNodesJobsBecomeSuspectsEachAloneInItsNextManifest) {
+  const auto old = start_node("a");
+  ASSERT_TRUE(jobs.enqueue(make_job()));
+  ASSERT_TRUE(jobs.enqueue(make_job()));
+  ASSERT_EQ(take(old).size(), 2u);
+  kill(old);
+  const auto next = start_node("b");
+  EXPECT_TRUE(jobs.adopt(next, all_shards(), 3)->empty());
+  auto due = jobs.take_due(next, all_shards(), {}, 10, 1);
+  ASSERT_EQ(due->batches.size(), 2u);
+  EXPECT_EQ(due->batches[0].jobs[0].crashes, 0) << "an innocent neighbour was charged";
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests WHERE cardinality(job_ids) = 1"), "2");
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests WHERE incarnation = "
+                    + std::to_string(old.incarnation)), "0");
+}
+
+TEST_F(JobStoreTest, AJobThatWasAloneAtThreeDeathsComesBackToBeDiscarded) {
+  ASSERT_TRUE(jobs.enqueue(make_job()));
+  for (int death = 1; death <= 3; ++death) {
+    const auto node = start_node("n" + std::to_string(death));
+    auto crashed = jobs.adopt(node, all_shards(), 3);
+    ASSERT_TRUE(crashed);
+    EXPECT_TRUE(crashed->empty());
+    ASSERT_EQ(take(node).size(), 1u);
+    kill(node);
+  }
+  const auto last = start_node("last");
+  auto crashed = jobs.adopt(last, all_shards(), 3);
+  ASSERT_EQ(crashed->size(), 1u);
+  EXPECT_EQ(crashed->front().crashes, 3);
+  EXPECT_EQ(crashed->front().attempt, 0) << "a crash is not an attempt";
+}
+
+TEST_F(JobStoreTest, ADeadLetterCanBeRetriedAndASucceededJobCannot) {
+  const auto me = start_node("a");
+  const auto dead = *jobs.enqueue(make_job("k"));
+  ASSERT_TRUE(jobs.conclude(me, {{dead, job_report::kind::discarded, "no", {}}}, {}));
+  const auto again = jobs.retry(scope::maintenance("test"), dead);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->state, job_state::available);
+  EXPECT_EQ(again->attempt, 0);
+  ASSERT_TRUE(jobs.conclude(me, {{dead, job_report::kind::succeeded, {}, {}}}, {}));
+  EXPECT_EQ(jobs.retry(scope::maintenance("test"), dead).error().code, errc::conflict);
+  EXPECT_EQ(jobs.cancel(scope::maintenance("test"), dead).error().code, errc::conflict);
+}
+
+TEST_F(JobStoreTest, AnotherTenantsJobsAreNotThere) {
+  const auto id = *jobs.enqueue(make_job());
+  const auto stranger = scope::tenant(tenant_id::make());
+  EXPECT_EQ(jobs.find(stranger, id).error().code, errc::not_found);
+  EXPECT_EQ(jobs.cancel(stranger, id).error().code, errc::not_found);
+  EXPECT_TRUE(jobs.list(stranger, {})->empty());
+}
+
+} // namespace
+
+} // namespace carillon

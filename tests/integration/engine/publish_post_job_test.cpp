@@ -1,0 +1,335 @@
+// Spec §8.2, §12 and §14: PublishPost, its retries and its four outcomes.
+
+#include <future>
+
+#include "tests/integration/engine/publishing_fixture.hpp"
+
+namespace carillon {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+class PublishPostJobTest : public test::publishing_fixture {
+protected:
+  /// A post under way on `targets` accounts of its own.
+  post_id start_post(int target_count, const std::string& text = "hello") {
+    const auto post = data.add_scheduled_post(data.workspace, text, "now() - interval '1 second'");
+    for (int i = 0; i < target_count; ++i)
+      targets.push_back(data.add_target(post, data.add_account(data.workspace)));
+    EXPECT_EQ(publishing.start_due(me, all_shards(), 100)->started, 1);
+    return post;
+  }
+
+  static failure unknown() {
+    return {errc::outcome_unknown, "connection lost after the request was sent", {}, {}};
+  }
+
+  std::vector<target_id> targets;
+};
+
+TEST_F(PublishPostJobTest, PlanningCommitsAnOpenAttemptWithADeterministicKeyBeforeAnyCall) {
+  const auto post = start_post(1);
+  const auto planned = plan(job_of(post));
+  ASSERT_EQ(planned->calls.size(), 1u);
+  EXPECT_EQ(planned->calls[0].post.text, "hello");
+  EXPECT_EQ(planned->calls[0].post.account.access_token, "sandbox-acme");
+  EXPECT_EQ(planned->calls[0].post.idempotency_key, "carillon-" + to_string(targets[0]) + "-1");
+  EXPECT_EQ(count("publish_attempts WHERE state = 'open'"), "1");
+}
+
+TEST_F(PublishPostJobTest, AnOpenAttemptIsTheOnlyLicenceToCall) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  ASSERT_EQ(plan(j)->calls.size(), 1u);
+  const auto again = plan(j);
+  EXPECT_TRUE(again->calls.empty());
+  EXPECT_TRUE(again->checks.empty()) << "the first call may still be running";
+  EXPECT_TRUE(again->resumes_in);
+}
+
+TEST_F(PublishPostJobTest, TheLastSuccessRollsUpPostJobAndNotificationTogether) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  const auto planned = plan(j);
+  const auto progress = record(j, planned->calls[0].attempt, accepted("42"));
+  ASSERT_TRUE(progress);
+  EXPECT_TRUE(progress->settled);
+  EXPECT_EQ(post_status(post), "published");
+  EXPECT_EQ(target_column(targets[0], "external_post_id"), "42");
+  EXPECT_EQ(count("jobs WHERE kind = 'publish_post'"), "0");
+  EXPECT_EQ(jobs.find(scope::maintenance("test"), j.id)->state, job_state::succeeded);
+  EXPECT_EQ(count("notifications WHERE type = 'post_published'"), "1");
+  EXPECT_EQ(count("jobs WHERE kind = 'send_notification_email'"), "1");
+  EXPECT_EQ(count("audit_logs WHERE auditable_type = 'post'"), "1");
+}
+
+TEST_F(PublishPostJobTest, RecordingTheSameSuccessTwiceChangesNothing) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  const auto attempt = plan(j)->calls[0].attempt;
+  ASSERT_TRUE(record(j, attempt, accepted("42")));
+  ASSERT_TRUE(record(j, attempt, accepted("42")));
+  EXPECT_EQ(count("notifications"), "1");
+}
+
+TEST_F(PublishPostJobTest, ATransientFailureRetriesOnlyThatTargetThreeTimesAtSixtySeconds) {
+  const auto post = start_post(2);
+  const auto j = job_of(post);
+  auto planned = plan(j);
+  ASSERT_EQ(planned->calls.size(), 2u);
+  const auto failing = planned->calls[0].target;
+  ASSERT_TRUE(record(j, planned->calls[1].attempt, accepted("1")));
+  ASSERT_TRUE(record(j, planned->calls[0].attempt, failure{errc::transient, "refused", {}, {}}));
+  EXPECT_EQ(target_column(failing, "retry_count"), "1");
+  EXPECT_EQ(target_column(failing, "next_action_at BETWEEN now() + interval '53 seconds' AND now() + interval '67 seconds'"), "t");
+  auto waiting = plan(j);
+  EXPECT_TRUE(waiting->calls.empty());
+  ASSERT_TRUE(waiting->resumes_in);
+  EXPECT_GT(*waiting->resumes_in, 50s);
+  for (int retry = 1; retry <= 3; ++retry) {
+    skip_waits();
+    planned = plan(j);
+    ASSERT_EQ(planned->calls.size(), 1u) << "retry " << retry;
+    EXPECT_EQ(planned->calls[0].target, failing) << "a target that is live was touched";
+    ASSERT_TRUE(record(j, planned->calls[0].attempt, failure{errc::transient, "refused", {}, {}}));
+  }
+  EXPECT_EQ(target_status(failing), "failed");
+  EXPECT_EQ(post_status(post), "published") << "partial success is published";
+  EXPECT_EQ(count("notifications WHERE type = 'post_published'"), "1");
+}
+
+TEST_F(PublishPostJobTest, AThrottledTargetWaitsAtLeastAsLongAsTheNetworkAsks) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  ASSERT_TRUE(record(j, plan(j)->calls[0].attempt, failure{errc::throttled, "429", {}, 600s}));
+  EXPECT_EQ(target_column(targets[0], "next_action_at > now() + interval '590 seconds'"), "t");
+}
+
+TEST_F(PublishPostJobTest, ARefusalIsFinalAndTheAuthorHearsWhy) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  const auto progress = record(j, plan(j)->calls[0].attempt, failure{errc::permanent, "Text is too long", {}, {}});
+  EXPECT_TRUE(progress->settled);
+  EXPECT_EQ(post_status(post), "failed");
+  EXPECT_EQ(target_column(targets[0], "error_code"), "PUBLISH_ERROR");
+  EXPECT_EQ(db.exec("SELECT data ->> 'failure_reason' FROM carillon.notifications WHERE type = 'post_failed'"),
+            "Text is too long");
+}
+
+TEST_F(PublishPostJobTest, ATokenThatIsRefusedMarksTheAccount) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  ASSERT_TRUE(record(j, plan(j)->calls[0].attempt, failure{errc::unauthorized, "401", {}, {}}));
+  EXPECT_EQ(target_column(targets[0], "error_code"), "TOKEN_EXPIRED");
+  EXPECT_EQ(count("social_accounts WHERE status = 'token_expired'"), "1");
+}
+
+TEST_F(PublishPostJobTest, WhatCannotBeCalledFailsWithItsCode) {
+  const auto post = data.add_scheduled_post(data.workspace, "hello", "now() - interval '1 second'");
+  const auto elsewhere = data.add_target(post, data.add_account(data.workspace, "linkedin"));
+  const auto gone_account = data.add_account(data.workspace);
+  db.exec("UPDATE carillon.social_accounts SET status = 'disconnected' WHERE id = '" + to_string(gone_account) + "'");
+  const auto gone = data.add_target(post, gone_account);
+  const auto expired_account = data.add_account(data.workspace);
+  db.exec("UPDATE carillon.social_accounts SET token_expires_at = now() - interval '1 day' WHERE id = '"
+          + to_string(expired_account) + "'");
+  const auto expired = data.add_target(post, expired_account);
+  ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 1);
+  const auto planned = plan(job_of(post));
+  EXPECT_TRUE(planned->settled);
+  EXPECT_EQ(target_column(elsewhere, "error_code"), "UNKNOWN_PLATFORM");
+  EXPECT_EQ(target_column(gone, "error_code"), "ACCOUNT_UNAVAILABLE");
+  EXPECT_EQ(target_column(expired, "error_code"), "TOKEN_EXPIRED");
+  EXPECT_EQ(post_status(post), "failed");
+}
+
+TEST_F(PublishPostJobTest, ADisabledIntegrationIsNotCalled) {
+  const auto post = start_post(1);
+  db.exec("INSERT INTO carillon.social_platform_integrations (id, provider, display_name, platforms, is_enabled) "
+          "VALUES (gen_random_uuid(), 'mastodon', 'Mastodon', '[\"mastodon\"]', false)");
+  ASSERT_TRUE(plan(job_of(post))->settled);
+  EXPECT_EQ(target_column(targets[0], "error_code"), "INTEGRATION_DISABLED");
+}
+
+// -- unknown outcomes ---------------------------------------------------------
+
+TEST_F(PublishPostJobTest, AnUnknownOutcomeIsAskedForAndNeverBlindlyRetried) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  ASSERT_TRUE(record(j, plan(j)->calls[0].attempt, unknown()));
+  EXPECT_EQ(target_status(targets[0]), "publishing");
+  skip_waits();
+  const auto planned = plan(j);
+  EXPECT_TRUE(planned->calls.empty());
+  ASSERT_EQ(planned->checks.size(), 1u);
+  const std::vector<public_post> seen{*accepted("7")};
+  const auto progress = publishing.record_check(me, j, planned->checks[0].attempt, seen, 10ms, rules);
+  EXPECT_TRUE(progress->settled);
+  EXPECT_EQ(target_column(targets[0], "external_post_id"), "7");
+  EXPECT_EQ(post_status(post), "published");
+}
+
+TEST_F(PublishPostJobTest, AbsenceNeedsTwoReadsAfterTheVisibilityDelay) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  const auto attempt = plan(j)->calls[0].attempt;
+  ASSERT_TRUE(record(j, attempt, unknown()));
+  const std::vector<public_post> nothing;
+  ASSERT_TRUE(publishing.record_check(me, j, attempt, nothing, 0ms, rules));
+  EXPECT_EQ(count("publish_attempts WHERE absence_reads = 0 AND state = 'unknown'"), "1")
+    << "a read before the delay proves nothing";
+  db.exec("UPDATE carillon.publish_attempts SET deadline_at = now() - interval '31 seconds'");
+  ASSERT_TRUE(publishing.record_check(me, j, attempt, nothing, 0ms, rules));
+  EXPECT_EQ(count("publish_attempts WHERE state = 'unknown'"), "1") << "one read is not proof";
+  ASSERT_TRUE(publishing.record_check(me, j, attempt, nothing, 0ms, rules));
+  EXPECT_EQ(count("publish_attempts WHERE state = 'absent'"), "1");
+  skip_waits();
+  EXPECT_EQ(plan(j)->calls.size(), 1u) << "only a proven absence is tried again";
+}
+
+TEST_F(PublishPostJobTest, AReadThatBeganTooEarlyDoesNotCountAsAbsence) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  const auto attempt = plan(j)->calls[0].attempt;
+  ASSERT_TRUE(record(j, attempt, unknown()));
+  db.exec("UPDATE carillon.publish_attempts SET deadline_at = now() - interval '31 seconds'");
+  const std::vector<public_post> nothing;
+  ASSERT_TRUE(publishing.record_check(me, j, attempt, nothing, 5s, rules));
+  EXPECT_EQ(count("publish_attempts WHERE absence_reads = 0"), "1");
+}
+
+TEST_F(PublishPostJobTest, APublicPostThatAnotherTargetOwnsIsNotClaimed) {
+  const auto first = start_post(1);
+  const auto j = job_of(first);
+  ASSERT_TRUE(record(j, plan(j)->calls[0].attempt, accepted("7")));
+  const auto account = social_account_id::parse(db.exec("SELECT social_account_id FROM carillon.post_targets"));
+  const auto second = data.add_scheduled_post(data.workspace, "hello", "now() - interval '1 second'");
+  const auto target = data.add_target(second, *account);
+  ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 1);
+  const auto k = job_of(second);
+  const auto attempt = plan(k)->calls.at(0).attempt;
+  ASSERT_TRUE(record(k, attempt, unknown()));
+  const std::vector<public_post> seen{*accepted("7")};
+  ASSERT_TRUE(publishing.record_check(me, k, attempt, seen, 0ms, rules));
+  EXPECT_EQ(target_status(target), "publishing");
+}
+
+TEST_F(PublishPostJobTest, TwoPostsWithTheSameTextAreNeverUnsettledTogetherOnOneAccount) {
+  const auto account = data.add_account(data.workspace);
+  for (int i = 0; i < 2; ++i)
+    data.add_target(data.add_scheduled_post(data.workspace, "same  words", "now() - interval '1 second'"), account);
+  ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 2);
+  const auto both = *jobs.list(scope::maintenance("test"), {std::nullopt, std::string{kinds::publish_post}, {}, 10});
+  ASSERT_EQ(both.size(), 2u);
+  const auto planned = plan(both[0]);
+  ASSERT_EQ(planned->calls.size(), 1u);
+  EXPECT_TRUE(plan(both[1])->calls.empty()) << "the second could not be told apart when read back";
+  ASSERT_TRUE(record(both[0], planned->calls[0].attempt, accepted("1")));
+  skip_waits();
+  EXPECT_EQ(plan(both[1])->calls.size(), 1u);
+}
+
+TEST_F(PublishPostJobTest, WhatStaysUnknownTooLongFailsAndSaysSo) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  const auto attempt = plan(j)->calls[0].attempt;
+  ASSERT_TRUE(record(j, attempt, unknown()));
+  db.exec("UPDATE carillon.publish_attempts SET started_at = now() - interval '16 minutes'");
+  const result<std::vector<public_post>> unreadable{failure{errc::transient, "down", {}, {}}};
+  const auto progress = publishing.record_check(me, j, attempt, unreadable, 0ms, rules);
+  EXPECT_TRUE(progress->settled);
+  EXPECT_EQ(target_column(targets[0], "error_code"), "OUTCOME_UNKNOWN");
+  EXPECT_EQ(post_status(post), "failed");
+}
+
+// -- ownership ------------------------------------------------------------------
+
+TEST_F(PublishPostJobTest, ADeadNodesOpenAttemptIsAskedForByTheNextOwner) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  ASSERT_EQ(plan(j)->calls.size(), 1u);
+  kill(me);
+  const auto next = start_node("b");
+  const auto planned = publishing.plan(next, j, rules, 5s);
+  EXPECT_TRUE(planned->calls.empty());
+  EXPECT_EQ(planned->checks.size(), 1u);
+}
+
+TEST_F(PublishPostJobTest, AFencedOutNodesYesIsKeptButItDecidesNothing) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  const auto attempt = plan(j)->calls[0].attempt;
+  kill(me);
+  const auto progress = record(j, attempt, accepted("42"));
+  ASSERT_TRUE(progress);
+  EXPECT_FALSE(progress->settled);
+  EXPECT_EQ(target_column(targets[0], "external_post_id"), "42");
+  EXPECT_EQ(post_status(post), "publishing") << "a fenced-out node rolled up";
+  const auto next = start_node("b");
+  EXPECT_TRUE(publishing.plan(next, j, rules, 5s)->settled);
+  EXPECT_EQ(post_status(post), "published");
+}
+
+TEST_F(PublishPostJobTest, AFencedOutNodesFailureBecomesAQuestionNotARetry) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  const auto attempt = plan(j)->calls[0].attempt;
+  kill(me);
+  ASSERT_TRUE(record(j, attempt, failure{errc::transient, "no", {}, {}}));
+  EXPECT_EQ(target_column(targets[0], "retry_count"), "0");
+  EXPECT_EQ(count("publish_attempts WHERE state = 'unknown'"), "1");
+}
+
+// Every outcome transaction locks its post first. Without that lock each of
+// two last targets sees the other one open, and the post hangs.
+TEST_F(PublishPostJobTest, TwoLastTargetsThatRecordAtTheSameInstantLeaveThePostRolledUp) {
+  for (int round = 0; round < 20; ++round) {
+    const auto post = start_post(2, "round " + std::to_string(round));
+    const auto j = job_of(post);
+    const auto planned = plan(j);
+    ASSERT_EQ(planned->calls.size(), 2u);
+    std::promise<void> go;
+    const auto start = go.get_future().share();
+    std::vector<std::future<bool>> recording;
+    for (int i = 0; i < 2; ++i)
+      recording.push_back(std::async(std::launch::async, [&, i] {
+        auto connection = db.connect();
+        storage::publish_repository own{*connection, test::test_cipher()};
+        start.wait();
+        auto progress = own.record(me, j, planned->calls[static_cast<std::size_t>(i)].attempt,
+                                   accepted(std::to_string(round * 2 + i)), 1ms, rules);
+        EXPECT_TRUE(progress);
+        return progress && progress->settled;
+      }));
+    go.set_value();
+    const int settled = recording[0].get() + recording[1].get();
+    EXPECT_EQ(settled, 1);
+    ASSERT_EQ(post_status(post), "published");
+  }
+  EXPECT_EQ(count("notifications"), "20");
+}
+
+TEST_F(PublishPostJobTest, GivingUpFailsThePostTellsTheAuthorAndKeepsTheDeadLetter) {
+  const auto post = start_post(2);
+  const auto j = job_of(post);
+  const auto planned = plan(j);
+  ASSERT_TRUE(record(j, planned->calls[0].attempt, accepted("1")));
+  ASSERT_TRUE(publishing.give_up(me, j, "the process died 3 times"));
+  EXPECT_EQ(post_status(post), "published");
+  EXPECT_EQ(count("post_targets WHERE error_code = 'OUTCOME_UNKNOWN'"), "1");
+  EXPECT_EQ(jobs.find(scope::maintenance("test"), j.id)->state, job_state::discarded);
+  EXPECT_EQ(count("notifications"), "1");
+}
+
+TEST_F(PublishPostJobTest, AJobOfAPostThatIsNotPublishingEndsSilently) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  db.exec("UPDATE carillon.posts SET status = 'cancelled'");
+  EXPECT_TRUE(plan(j)->settled);
+  EXPECT_EQ(count("notifications"), "0");
+}
+
+} // namespace
+
+} // namespace carillon

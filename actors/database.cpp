@@ -37,6 +37,12 @@ struct dispatcher_state {
   std::vector<std::size_t> idle;
   std::deque<entry> queue;
   std::uint64_t refused = 0;
+
+  ~dispatcher_state() {
+    for (auto& worker : workers)
+      if (worker)
+        caf::anon_send_exit(worker, caf::exit_reason::user_shutdown);
+  }
 };
 
 using dispatcher_pointer = database_actor::stateful_pointer<dispatcher_state>;

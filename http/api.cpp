@@ -1,5 +1,6 @@
 #include "http/api.hpp"
 
+#include <atomic>
 #include <mutex>
 #include <utility>
 

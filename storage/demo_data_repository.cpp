@@ -196,10 +196,6 @@ void insert_notification(pqxx::work& tx, const tenant_id& tenant, const demo_not
     deliver("email", "skipped", "off by preference", n.created_at);
 }
 
-failure no_tenant() {
-  return {errc::not_found, "demo rows need a tenant scope", {}, {}};
-}
-
 } // namespace
 
 result<std::optional<demo_presence>> demo_data_repository::find(const std::string& tenant_slug) {
@@ -251,23 +247,14 @@ result<done> demo_data_repository::insert_company(const demo_company& company) {
   });
 }
 
-result<done> demo_data_repository::insert_posts(const scope& s,
-                                                const std::vector<demo_post>& posts) {
+result<done>
+demo_data_repository::insert_content(const scope& s, const std::vector<demo_post>& posts,
+                                     const std::vector<demo_notification>& notifications) {
   if (!s.tenant())
-    return no_tenant();
-  return db_.transact("insert-demo-posts", [&](pqxx::work& tx) -> result<done> {
+    return failure{errc::not_found, "demo rows need a tenant scope", {}, {}};
+  return db_.transact("insert-demo-content", [&](pqxx::work& tx) -> result<done> {
     for (const auto& post : posts)
       insert_post(tx, *s.tenant(), post);
-    return done{};
-  });
-}
-
-result<done>
-demo_data_repository::insert_notifications(const scope& s,
-                                           const std::vector<demo_notification>& notifications) {
-  if (!s.tenant())
-    return no_tenant();
-  return db_.transact("insert-demo-notifications", [&](pqxx::work& tx) -> result<done> {
     for (const auto& n : notifications)
       insert_notification(tx, *s.tenant(), n);
     return done{};

@@ -124,12 +124,10 @@ public:
   result<done> insert_company(const demo_company& company);
 
   /// Posts with targets, attempts and decisions; a post that is being
-  /// published gets its job.
-  result<done> insert_posts(const scope& s, const std::vector<demo_post>& posts);
-
-  /// Rows as they are after delivery: no mail is sent for them.
-  result<done> insert_notifications(const scope& s,
-                                    const std::vector<demo_notification>& notifications);
+  /// published gets its job. Notifications as they are after delivery: no
+  /// mail is sent for them.
+  result<done> insert_content(const scope& s, const std::vector<demo_post>& posts,
+                              const std::vector<demo_notification>& notifications);
 
 private:
   connection& db_;

@@ -22,6 +22,8 @@ constexpr auto prepare_schema = R"sql(
     applied_at timestamptz NOT NULL DEFAULT now())
 )sql";
 
+constexpr auto find_schema = "SELECT to_regclass('carillon.schema_migrations') IS NOT NULL";
+
 constexpr auto select_applied = "SELECT name, checksum FROM carillon.schema_migrations";
 
 constexpr auto record_applied
@@ -137,6 +139,31 @@ result<std::vector<std::string>> migrate(const std::string& url,
       return granted.error();
   }
   return fresh;
+}
+
+result<done> check_schema(const std::string& url, const std::vector<migration>& files,
+                          logger& log) {
+  session_options options;
+  options.url = url;
+  options.application_name = "carillon-check";
+  connection db{options, log};
+  auto present = db.transact("find-schema", [](pqxx::work& tx) -> result<bool> {
+    return tx.exec(find_schema)[0][0].as<bool>();
+  });
+  if (!present)
+    return present.error();
+  const failure missing{errc::conflict, "the database is not migrated; run: carillon migrate", {}, {}};
+  if (!*present)
+    return missing;
+  const auto applied = read_applied(db);
+  if (!applied)
+    return applied.error();
+  if (auto checked = check_history(*applied, files); !checked)
+    return checked.error();
+  for (const auto& file : files)
+    if (!applied->contains(file.name))
+      return missing;
+  return done{};
 }
 
 } // namespace carillon::storage

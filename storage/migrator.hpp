@@ -29,4 +29,9 @@ result<std::vector<std::string>> migrate(const std::string& url,
                                          const std::vector<migration>& files,
                                          logger& log);
 
+/// Whether every one of `files` is applied. Failures: conflict when not (what
+/// to do is in `detail`), transient when the server cannot be reached.
+result<done> check_schema(const std::string& url, const std::vector<migration>& files,
+                          logger& log);
+
 } // namespace carillon::storage

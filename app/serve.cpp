@@ -1,0 +1,360 @@
+#include "app/serve.hpp"
+
+#include <csignal>
+#include <mutex>
+#include <thread>
+
+#include <caf/all.hpp>
+
+#include "actors/database.hpp"
+#include "actors/engine_context.hpp"
+#include "actors/node/node.hpp"
+#include "app/exit_code.hpp"
+#include "domain/clock.hpp"
+#include "domain/ports/operations_store.hpp"
+#include "http/api.hpp"
+#include "http/handlers/auth/routes.hpp"
+#include "http/handlers/internal/routes.hpp"
+#include "http/handlers/meta/routes.hpp"
+#include "http/handlers/notifications/routes.hpp"
+#include "http/handlers/posts/routes.hpp"
+#include "http/handlers/social_accounts/routes.hpp"
+#include "http/handlers/workspaces/routes.hpp"
+#include "http/password_hasher.hpp"
+#include "http/server.hpp"
+#include "outbound/curl_loop.hpp"
+#include "outbound/delivery/mail/file_transport.hpp"
+#include "outbound/delivery/mail/mustache_mail_renderer.hpp"
+#include "outbound/delivery/mail/smtp_transport.hpp"
+#include "outbound/http_client.hpp"
+#include "outbound/social/mastodon/mastodon_gateway.hpp"
+#include "storage/listener.hpp"
+#include "storage/migrator.hpp"
+#include "storage/pg_store.hpp"
+
+namespace carillon::app {
+
+namespace {
+
+storage::session_options session_for(const config::settings& s, std::string name) {
+  storage::session_options out;
+  out.url = s.database.url;
+  out.application_name = std::move(name);
+  out.connect_timeout = s.database.connect_timeout;
+  out.statement_timeout = s.database.statement_timeout;
+  // A process that is stopped in mid-transaction must not hold its fence
+  // longer than its lease.
+  out.idle_in_transaction_timeout = s.ownership.lease;
+  return out;
+}
+
+database_actor make_pool(caf::actor_system& system, const config::settings& s,
+                         const std::string& name, int workers,
+                         const storage::token_cipher& tokens, logger& log) {
+  auto session = session_for(s, "carillon-" + name);
+  return spawn_database(system, {name, static_cast<std::size_t>(workers), s.database.queue_limit,
+                                 [session, &tokens, &log] {
+                                   return storage::make_pg_store(session, tokens, log);
+                                 },
+                                 &log});
+}
+
+std::shared_ptr<mail_transport> make_mail(outbound::curl_loop& loop, const config::mail_settings& s) {
+  if (s.transport == config::mail_transport::file)
+    return std::make_shared<outbound::file_transport>(loop, outbound::file_transport_options{s.directory});
+  outbound::smtp_options options;
+  options.host = s.smtp_host;
+  options.port = s.smtp_port;
+  switch (s.security) {
+    case config::mail_security::none:
+      options.security = outbound::smtp_security::none;
+      break;
+    case config::mail_security::starttls:
+      options.security = outbound::smtp_security::starttls;
+      break;
+    case config::mail_security::tls:
+      options.security = outbound::smtp_security::tls;
+      break;
+  }
+  options.username = s.username;
+  options.password = s.password;
+  options.timeout = s.timeout;
+  return std::make_shared<outbound::smtp_transport>(loop, options);
+}
+
+void apply_hot(const config::settings& s, engine_context& context, stderr_log& log) {
+  context.hot.jobs_max_in_flight = s.jobs.max_in_flight;
+  context.hot.publishing_per_workspace = s.publishing.max_in_flight_per_workspace;
+  context.hot.passivate_after = s.workspaces.passivate_after;
+  log.set_level(s.log.level);
+}
+
+engine_settings engine_settings_of(const config::settings& s) {
+  engine_settings out;
+  out.node = config::effective_node_name(s);
+  out.lease = s.ownership.lease;
+  out.renew_every = config::effective_renew_every(s);
+  out.batch_size = s.jobs.batch_size;
+  out.job_sweep_every = s.jobs.sweep_every;
+  out.conclude_linger = s.jobs.conclude_linger;
+  out.restart_min_backoff = s.workspaces.restart_min_backoff;
+  out.restart_max_backoff = s.workspaces.restart_max_backoff;
+  out.restart_intensity = s.workspaces.restart_intensity;
+  out.restart_window = s.workspaces.restart_window;
+  out.quarantine_cool_down = s.workspaces.quarantine_cool_down;
+  out.publish_sweep_every = s.publishing.sweep_every;
+  out.publish_timeout = s.publishing.request_timeout;
+  out.publishing.visibility_delay = s.publishing.visibility_delay;
+  out.publishing.reconcile_deadline = s.publishing.reconcile_deadline;
+  out.publishing.retry_delays = s.publishing.retry_delays;
+  out.publishing.retry_jitter = s.publishing.retry_jitter;
+  out.frontend_url = s.api.frontend_url;
+  out.database_timeout = s.database.statement_timeout + std::chrono::seconds{5};
+  return out;
+}
+
+http::server_options server_options_of(const config::http_settings& s) {
+  http::server_options out;
+  out.address = s.address;
+  out.port = s.port;
+  out.io_threads = s.io_threads;
+  out.max_body_bytes = s.max_body_bytes;
+  out.max_header_bytes = s.max_header_bytes;
+  out.max_connections = s.max_connections;
+  out.max_in_flight = s.max_in_flight;
+  out.idle_timeout = s.idle_timeout;
+  out.read_timeout = s.read_timeout;
+  out.write_timeout = s.write_timeout;
+  out.cors_origins = s.cors_origins;
+  return out;
+}
+
+http::api_settings api_settings_of(const config::settings& s) {
+  return {s.api.compat_platform_codes, s.api.frontend_url};
+}
+
+http::api_options api_options_of(const config::settings& s) {
+  http::api_options out;
+  out.deadline = s.http.request_timeout;
+  out.auth_limit.requests = s.http.auth_rate_limit_per_minute;
+  return out;
+}
+
+std::vector<http::route> public_routes(http::password_hasher& passwords, const clock_port& clock) {
+  std::vector<http::route> all;
+  auto add = [&all](std::vector<http::route> more) {
+    all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  };
+  add(http::meta_routes(clock));
+  add(http::auth_routes(passwords, {}));
+  add(http::workspace_routes());
+  add(http::social_account_routes());
+  add(http::notification_routes());
+  add(http::post_routes());
+  return all;
+}
+
+/// What runs, so that a reload compares with it and operators can see it.
+class live_configuration {
+public:
+  explicit live_configuration(config::loaded first) : current_(std::move(first)) {
+  }
+  config::loaded get() const {
+    std::lock_guard lock{mutex_};
+    return current_;
+  }
+  void set(config::loaded next) {
+    std::lock_guard lock{mutex_};
+    current_ = std::move(next);
+  }
+
+private:
+  mutable std::mutex mutex_;
+  config::loaded current_;
+};
+
+/// Signals that this process waits for; blocked in every thread.
+sigset_t handled_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+    sigaddset(&set, signal);
+  return set;
+}
+
+class caf_config final : public caf::actor_system_config {
+public:
+  explicit caf_config(const config::caf_settings& s) {
+    if (s.worker_threads > 0)
+      this->set("scheduler.max-threads", static_cast<size_t>(s.worker_threads));
+    this->set("scheduler.policy", s.scheduler_policy == config::scheduling::sharing
+                                    ? caf::atom("sharing")
+                                    : caf::atom("stealing"));
+    add_message_types<caf::id_block::carillon>();
+  }
+};
+
+/// One reload: all of it or nothing.
+void reload(const config::source& source, live_configuration& live, engine_context& context,
+            http::api& api, stderr_log& log) {
+  const auto running = live.get();
+  auto outcome = config::reload(source, running.values);
+  if (!outcome.violations.empty()) {
+    for (const auto& violation : outcome.violations)
+      log.error("config-refused", {{"violation", config::to_string(violation)}});
+    return;
+  }
+  for (const auto& key : outcome.needs_restart)
+    log.warn("config-needs-restart", {{"key", key}});
+  for (const auto& change : outcome.changes)
+    log.info("config-changed", {{"key", change.key}, {"old", change.old_value}, {"new", change.new_value}});
+  apply_hot(outcome.next, context, log);
+  api.configure(api_settings_of(outcome.next), api_options_of(outcome.next));
+  live.set({outcome.next, outcome.origins});
+  if (outcome.changes.empty())
+    return;
+  std::vector<config_change> audited;
+  for (const auto& change : outcome.changes)
+    audited.push_back({change.key, change.old_value, change.new_value});
+  auto task = std::make_shared<db_task>();
+  task->name = "record-config-changes";
+  task->expires = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+  task->run = [audited, node = context.settings.node, &log](store& db) {
+    if (auto written = db.operations().record_config_changes(node, "SIGHUP", audited); !written)
+      log.error("config-change-not-audited", {{"error", written.error().detail}});
+  };
+  task->refuse = [&log](failure f) { log.error("config-change-not-audited", {{"error", f.detail}}); };
+  caf::anon_send(context.databases.interactive, atom::run_v, std::move(task));
+}
+
+/// Ends the process's wait when the root actor dies: it keeps crashing.
+caf::actor watch(caf::actor_system& system, const node_actor& node, std::atomic<bool>& failed) {
+  return system.spawn<caf::hidden>([node, &failed](caf::event_based_actor* self) -> caf::behavior {
+    self->monitor(node);
+    self->set_down_handler([&failed](const caf::down_msg& down) {
+      if (!down.reason)
+        return;
+      failed = true;
+      ::kill(::getpid(), SIGTERM);
+    });
+    return {[](atom::idle) {}};
+  });
+}
+
+} // namespace
+
+int run_serve(const config::source& source, const config::loaded& configuration,
+              stderr_log& log) {
+  const auto& s = configuration.values;
+  const auto started_at = std::chrono::steady_clock::now();
+  const auto signals = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  if (auto checked = storage::check_schema(s.database.url, storage::embedded_migrations(), log); !checked) {
+    log.error("cannot-start", {{"reason", checked.error().detail}});
+    return exit_failure;
+  }
+
+  const system_clock clock;
+  const storage::token_cipher tokens{config::token_key_bytes(s.secrets.token_key),
+                                     [&] {
+                                       std::vector<std::string> former;
+                                       for (const auto& key : s.secrets.former_token_keys)
+                                         former.push_back(config::token_key_bytes(key));
+                                       return former;
+                                     }()};
+  outbound::curl_loop network_loop;
+  // A slow relay must hold up mail only.
+  outbound::curl_loop mail_loop;
+  outbound::http_client client{network_loop};
+  http::password_hasher passwords{{s.auth.bcrypt_cost, 64}, log};
+  live_configuration live{configuration};
+
+  caf_config caf_settings{s.caf};
+  caf::actor_system system{caf_settings};
+
+  auto context = std::make_shared<engine_context>();
+  context->settings = engine_settings_of(s);
+  context->log = &log;
+  context->databases = {make_pool(system, s, "interactive", s.database.interactive_connections, tokens, log),
+                        make_pool(system, s, "background", s.database.background_connections, tokens, log),
+                        make_pool(system, s, "control", 1, tokens, log)};
+  context->gateways[network::mastodon] = std::make_shared<outbound::mastodon_gateway>(client, clock);
+  context->mail = make_mail(mail_loop, s.mail);
+  context->mail_templates = std::make_shared<outbound::mustache_mail_renderer>(outbound::mail_renderer_options{
+    s.mail.templates, s.mail.from_address, s.mail.from_name, s.api.frontend_url});
+  apply_hot(s, *context, log);
+
+  auto node = spawn_node(system, context, s.jobs.shutdown_grace);
+  std::atomic<bool> failed{false};
+  auto watcher = watch(system, node, failed);
+
+  int exit_code = exit_ok;
+  {
+    storage::listener notifications{
+      session_for(s, "carillon-listen"), context->settings.node,
+      [node](std::string payload) { caf::anon_send(node, atom::hint_v, std::move(payload)); },
+      [node] { caf::anon_send(node, atom::sweep_v); }, log};
+
+    http::api public_api{system, context->databases.interactive, public_routes(passwords, clock), clock, log,
+                         api_settings_of(s), api_options_of(s),
+                         [node](const hint& h) { caf::anon_send(node, atom::hint_v, h); }};
+    http::api internal_api{system, context->databases.interactive,
+                           http::internal_routes({system, node,
+                                                  [&live] {
+                                                    const auto now = live.get();
+                                                    return config::describe(now.values, now.origins);
+                                                  },
+                                                  s.internal.operator_token}),
+                           clock, log, api_settings_of(s), api_options_of(s), [](const hint&) {}};
+    auto internal_options = server_options_of(s.http);
+    internal_options.address = s.internal.address;
+    internal_options.port = s.internal.port;
+    internal_options.io_threads = 1;
+    internal_options.cors_origins.clear();
+    http::server public_server{server_options_of(s.http), public_api.dispatcher(), log};
+    http::server internal_server{internal_options, internal_api.dispatcher(), log};
+    try {
+      public_server.start();
+      internal_server.start();
+      const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - started_at);
+      log.info("ready", {{"http", "http://" + s.http.address + ":" + std::to_string(public_server.port())},
+                         {"internal", "http://" + s.internal.address + ":" + std::to_string(internal_server.port())},
+                         {"node", context->settings.node},
+                         {"ms", std::to_string(took.count())}});
+      for (int signal = 0; sigwait(&signals, &signal) == 0 && signal == SIGHUP;)
+        reload(source, live, *context, public_api, log);
+      log.info("stopping", {{"reason", failed ? "the engine keeps crashing" : "signal"}});
+    } catch (const std::system_error& e) {
+      log.error("cannot-start", {{"reason", e.what()}});
+      exit_code = exit_failure;
+    }
+    public_server.stop(s.http.shutdown_grace);
+    internal_server.stop(std::chrono::milliseconds{0});
+  }
+
+  if (!failed) {
+    caf::scoped_actor self{system};
+    self->request(node, s.jobs.shutdown_grace + std::chrono::seconds{10}, atom::stop_v)
+      .receive([](atom::done) {},
+               [&](caf::error& error) { log.warn("stop-incomplete", {{"error", system.render(error)}}); });
+  } else {
+    exit_code = exit_failure;
+  }
+  caf::anon_send_exit(watcher, caf::exit_reason::user_shutdown);
+  caf::anon_send_exit(node, caf::exit_reason::user_shutdown);
+  network_loop.stop();
+  mail_loop.stop();
+  for (auto* pool : {&context->databases.interactive, &context->databases.background, &context->databases.control})
+    caf::anon_send_exit(*pool, caf::exit_reason::user_shutdown);
+  context->databases = {};
+  watcher = nullptr;
+  node = nullptr;
+  context.reset();
+  log.info("stopped");
+  return exit_code;
+}
+
+} // namespace carillon::app

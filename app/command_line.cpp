@@ -3,6 +3,7 @@
 #include <array>
 #include <exception>
 #include <iostream>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 
@@ -29,6 +30,23 @@ be set by environment: CARILLON_DATABASE__URL is [database] url.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration.
 )";
 
+/// The first word that is neither an option nor a command; null when the
+/// command line begins well.
+const char* unknown_command(const CLI::App& app, int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word{argv[i]};
+    if (word == "--config")
+      ++i;
+    else if (!word.starts_with('-'))
+      return app.get_subcommands([&](const CLI::App* command) {
+                  return command->check_name(std::string{word});
+                }).empty()
+               ? argv[i]
+               : nullptr;
+  }
+  return nullptr;
+}
+
 int run(int argc, const char* const* argv) {
   CLI::App app{"Carillon publishes social-media posts on time and exactly once, "
                "and tells people about it.",
@@ -54,6 +72,13 @@ int run(int argc, const char* const* argv) {
   }
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& e) {
+    if (const auto* word = unknown_command(app, argc, argv)) {
+      std::cerr << "carillon: there is no command " << word << "; `carillon --help` lists them\n";
+      return exit_usage;
+    }
+    app.exit(e);
+    return exit_usage;
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? exit_ok : exit_usage;
   }

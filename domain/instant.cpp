@@ -114,8 +114,8 @@ result<instant> parse_time(std::string_view text, std::string_view zone) {
       return not_a_time();
     text.remove_prefix(1);
     const auto offset_hours = take_digits(text, 2);
-    take(text, ':');
-    const auto offset_minutes = text.empty() ? 0 : take_digits(text, 2);
+    const bool colon = take(text, ':');
+    const auto offset_minutes = text.empty() && !colon ? 0 : take_digits(text, 2);
     if (offset_hours < 0 || offset_hours > 15 || offset_minutes < 0
         || offset_minutes > 59)
       return not_a_time();

@@ -22,8 +22,9 @@ struct api_options {
   rate_limit auth_limit{};
 };
 
-/// Safe from any thread. What it was given by reference must live until the
-/// actor system is gone: requests in flight outlive the api itself.
+/// Safe from any thread. Destroyed after its server and before the actor
+/// system, as it holds the pool. Everything it was given by reference must
+/// live until the actor system is gone: a request may outlive the api.
 class api {
 public:
   /// Gets the hints of a request that succeeded, on an actor thread; must

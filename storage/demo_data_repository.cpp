@@ -80,7 +80,7 @@ constexpr auto insert_attempt_sql = R"sql(
     (id, tenant_id, workspace_id, post_id, target_id, social_account_id, number, idempotency_key,
      text_hash, state, node, incarnation, started_at, deadline_at, concluded_at,
      external_post_id, error_code, error_message, latency_ms)
-  VALUES ($1, $2, $3, $4, $5, $6, 1, 'demo-' || $5, encode(sha256(convert_to($7, 'UTF8')), 'hex'),
+  VALUES ($1, $2, $3, $4, $5, $6, 1, $13, encode(sha256(convert_to($7, 'UTF8')), 'hex'),
           $8, 'demo', 0, $9, $9::timestamptz + interval '30 seconds',
           $9::timestamptz + interval '212 milliseconds', $10, $11, $12, 212)
 )sql";
@@ -143,7 +143,7 @@ void insert_attempt(pqxx::work& tx, const std::string& tenant, const demo_post& 
                  to_string(post.workspace), to_string(post.id), to_string(target.id),
                  to_string(target.account), post.text, state, param(started),
                  null_if_empty(target.external_id), null_if_empty(target.error_code),
-                 null_if_empty(target.error_message));
+                 null_if_empty(target.error_message), "demo-" + to_string(target.id));
 }
 
 void insert_post(pqxx::work& tx, const tenant_id& tenant, const demo_post& post) {

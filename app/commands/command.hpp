@@ -7,6 +7,7 @@
 
 #include "app/exit_code.hpp"
 #include "config/load.hpp"
+#include "domain/ports/log.hpp"
 #include "domain/result.hpp"
 #include "storage/connection.hpp"
 
@@ -41,6 +42,13 @@ void add_sandbox_network_command(CLI::App& app, chosen_command& chosen);
 void add_config_command(CLI::App& app, chosen_command& chosen);
 void add_jobs_command(CLI::App& app, chosen_command& chosen);
 void add_token_command(CLI::App& app, chosen_command& chosen);
+
+/// For commands that report a failure themselves, once, for people.
+class quiet_log final : public logger {
+public:
+  void write(log_level, std::string_view, std::initializer_list<log_field>) noexcept override {
+  }
+};
 
 /// For one short-lived connection of a command.
 storage::session_options session_options_of(const config::settings& s,

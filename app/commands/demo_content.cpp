@@ -1,5 +1,6 @@
 #include "app/commands/demo_content.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -284,7 +285,7 @@ constexpr notice_plan notice_plans[] = {
   {notification_type::post_failed, subject::failed_post, editor, "Post failed to publish",
    "\"{post}\" could not be published: the attachment was refused."},
   {notification_type::payment_failed, subject::none, owner, "Payment failed",
-   "The card ending in 4412 was declined for invoice 2026-{number}. We try again in three days."},
+   "The card ending in 4412 was declined for invoice 2026-11{number}. We try again in three days."},
   {notification_type::member_added, subject::none, admin, "New member",
    "{person} joined the workspace."},
   {notification_type::account_token_expiring, subject::accounts, admin, "Account needs attention",
@@ -298,7 +299,7 @@ constexpr notice_plan notice_plans[] = {
   {notification_type::subscription_renewed, subject::none, owner, "Subscription renewed",
    "Your Team plan was renewed for another month."},
   {notification_type::ticket_replied, subject::none, admin, "Support replied",
-   "{person} from support answered ticket #{number}."},
+   "{person} from support answered ticket #18{number}."},
   {notification_type::account_connected, subject::accounts, admin, "Account connected",
    "{person} connected @acme_europe."},
   {notification_type::invitation_accepted, subject::none, admin, "Invitation accepted",
@@ -314,7 +315,7 @@ constexpr notice_plan notice_plans[] = {
   {notification_type::maintenance_scheduled, subject::none, viewer, "Maintenance on Sunday",
    "Carillon is updated on Sunday between 04:00 and 04:15 UTC. Scheduled posts go out on time."},
   {notification_type::ticket_created, subject::none, admin, "Ticket received",
-   "We received ticket #{number} and answer within a working day."},
+   "We received ticket #18{number} and answer within a working day."},
   {notification_type::post_scheduled, subject::scheduled_post, editor, "Post scheduled",
    "\"{post}\" is scheduled."},
   {notification_type::trial_ending, subject::none, owner, "Your trial ends soon",
@@ -326,7 +327,7 @@ constexpr notice_plan notice_plans[] = {
   {notification_type::system_announcement, subject::none, viewer, "New: Mastodon and Bluesky",
    "You can now publish to the two open networks. Connect an account under Social accounts."},
   {notification_type::ticket_resolved, subject::none, admin, "Ticket resolved",
-   "Ticket #{number} was resolved. Tell us if it was not."},
+   "Ticket #18{number} was resolved. Tell us if it was not."},
   {notification_type::post_submitted, subject::submitted_post, admin, "Post submitted for approval",
    "Emma Lindqvist submitted \"{post}\" for approval."},
   {notification_type::account_disconnected, subject::accounts, admin, "Account disconnected",
@@ -375,13 +376,16 @@ std::optional<post_status> status_of(subject about) {
   }
 }
 
-/// The `turn`-th of the posts in that status, round and round.
+/// The `turn`-th of the posts in that status, latest first, round and round.
 const storage::demo_post& pick_post(const std::vector<storage::demo_post>& posts,
                                     post_status status, std::size_t turn) {
   std::vector<const storage::demo_post*> fitting;
   for (const auto& post : posts)
     if (post.status == status)
       fitting.push_back(&post);
+  std::stable_sort(fitting.begin(), fitting.end(), [](const auto* a, const auto* b) {
+    return a->created_at > b->created_at;
+  });
   return *fitting[turn % fitting.size()];
 }
 

@@ -5,7 +5,6 @@
 
 #include "app/commands/command.hpp"
 #include "app/commands/demo_content.hpp"
-#include "app/log.hpp"
 #include "config/schema.hpp"
 #include "domain/clock.hpp"
 #include "http/password_hasher.hpp"
@@ -25,8 +24,7 @@ struct demo_options {
 class demo_writer {
 public:
   demo_writer(const config::settings& s, std::string sandbox_url)
-    : log_{{log_level::error, config::log_format::text, {}}},
-      cipher_{config::token_key_bytes(s.secrets.token_key)},
+    : cipher_{config::token_key_bytes(s.secrets.token_key)},
       db_{session_options_of(s, "carillon-demo-data"), log_},
       rows_{db_},
       accounts_{db_, cipher_},
@@ -131,7 +129,7 @@ private:
     return rows_.insert_content(who, posts, notices);
   }
 
-  stderr_log log_;
+  quiet_log log_;
   storage::token_cipher cipher_;
   storage::connection db_;
   storage::demo_data_repository rows_;

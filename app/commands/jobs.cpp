@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands/command.hpp"
-#include "app/log.hpp"
 #include "storage/job_repository.hpp"
 
 namespace carillon::app {
@@ -33,8 +32,7 @@ struct one_options {
 class job_access {
 public:
   explicit job_access(const config::settings& s)
-    : log_{{log_level::error, config::log_format::text, {}}},
-      db_{session_options_of(s, "carillon-jobs"), log_},
+    : db_{session_options_of(s, "carillon-jobs"), log_},
       jobs_{db_} {
   }
 
@@ -43,7 +41,7 @@ public:
   }
 
 private:
-  stderr_log log_;
+  quiet_log log_;
   storage::connection db_;
   storage::job_repository jobs_;
 };

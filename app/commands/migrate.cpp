@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands/command.hpp"
-#include "app/log.hpp"
 #include "config/schema.hpp"
 #include "storage/migrator.hpp"
 
@@ -31,7 +30,7 @@ private:
 
 int migrate(const command_input& input) {
   const auto& settings = input.settings();
-  stderr_log log{{log_level::warn, config::log_format::text, {}}};
+  quiet_log log;
   migration_progress progress{log};
   const auto& files = storage::embedded_migrations();
   std::cout << "Migrating " << config::mask_password(settings.database.url) << std::endl;

@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands/command.hpp"
-#include "app/log.hpp"
 #include "config/schema.hpp"
 #include "http/token.hpp"
 #include "storage/auth_repository.hpp"
@@ -26,7 +25,7 @@ int create(const command_input& input, const create_options& options) {
               << " is no duration such as 12h or 30d\n";
     return exit_usage;
   }
-  stderr_log log{{log_level::error, config::log_format::text, {}}};
+  quiet_log log;
   storage::connection db{session_options_of(input.settings(), "carillon-token"), log};
   storage::auth_repository users{db};
   const auto who = scope::maintenance("operator creates a token at the command line");

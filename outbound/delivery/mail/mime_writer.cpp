@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <vector>
 
-#include <date/date.h>
 #include <openssl/sha.h>
 
 namespace carillon::outbound {
@@ -241,13 +240,13 @@ std::string date_header(instant t) {
   constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                               "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const auto day = date::floor<date::days>(t);
-  const date::year_month_day ymd{day};
-  const date::hh_mm_ss time{std::chrono::floor<std::chrono::seconds>(t - day)};
+  const auto day = std::chrono::floor<std::chrono::days>(t);
+  const std::chrono::year_month_day ymd{day};
+  const std::chrono::hh_mm_ss time{std::chrono::floor<std::chrono::seconds>(t - day)};
   char text[64];
   std::snprintf(text, sizeof text,
                 "Date: %s, %02u %s %04d %02d:%02d:%02d +0000\r\n",
-                days[date::weekday{day}.c_encoding()],
+                days[std::chrono::weekday{day}.c_encoding()],
                 static_cast<unsigned>(ymd.day()),
                 months[static_cast<unsigned>(ymd.month()) - 1],
                 static_cast<int>(ymd.year()),

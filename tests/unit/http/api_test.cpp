@@ -1,8 +1,10 @@
 // Requests through the api on a real actor system, with a database actor
 // and stores that exist in memory only.
+#include <atomic>
 #include <future>
 #include <map>
 #include <stdexcept>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -151,7 +153,7 @@ struct pool_state {
 database_actor::behavior_type fake_pool(database_actor::pointer self,
                                         std::shared_ptr<pool_state> state) {
   return {
-    [=](atom::run, db_task_ptr& task) -> caf::result<atom::done> {
+    [=](atom::run, const db_task_ptr& task) -> caf::result<atom::done> {
       switch (state->mode) {
         case pool_mode::works:
           task->run(state->db);
@@ -165,7 +167,7 @@ database_actor::behavior_type fake_pool(database_actor::pointer self,
       }
       return self->make_response_promise<atom::done>();
     },
-    [](atom::idle, std::size_t) {},
+    [](atom::report) { return actor_report{}; },
   };
 }
 
@@ -191,6 +193,11 @@ protected:
     auth.user.who.status = user_status::active;
     auth.user.password_hash = hash_password("User@1234", 4);
     add_token(1, "secret-one");
+  }
+
+  ~HttpApiTest() override {
+    // They hold the api, which holds the pool, which holds them.
+    state_->forgotten.clear();
   }
 
   void add_token(std::int64_t id, const std::string& secret) {

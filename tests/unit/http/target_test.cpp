@@ -59,7 +59,7 @@ TEST(TraceTest, RefusesInvalidHeaders) {
          "ff-" + id + "-00f067aa0ba902b7-01",
          "00-" + std::string(32, '0') + "-00f067aa0ba902b7-01",
          "00-" + id + "-0000000000000000-01",
-         "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"})
+         std::string{"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"}})
     EXPECT_FALSE(parse_trace_id(text)) << text;
 }
 

@@ -1,0 +1,187 @@
+// Posts, their targets and approvals (contract §3.2). Every command is one
+// compare-and-set transaction: of two that race, one wins and the other gets
+// the failure of the state that it then meets.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/enums.hpp"
+#include "domain/hint.hpp"
+#include "domain/ids.hpp"
+#include "domain/instant.hpp"
+#include "domain/network.hpp"
+#include "domain/result.hpp"
+#include "domain/scope.hpp"
+
+namespace carillon {
+
+/// JSON columns are JSON text, empty for none.
+struct post {
+  post_id id;
+  workspace_id workspace;
+  user_id author;
+  std::string author_name;
+  std::optional<std::string> content_text;
+  std::string content_variations;
+  post_status status = post_status::draft;
+  post_type type = post_type::standard;
+  std::optional<instant> scheduled_at;
+  std::optional<std::string> scheduled_timezone;
+  std::optional<instant> published_at;
+  std::string hashtags;
+  std::string mentions;
+  std::optional<std::string> link_url;
+  std::string link_preview;
+  std::optional<std::string> first_comment;
+  std::optional<std::string> rejection_reason;
+  std::int64_t target_count = 0;
+  std::int64_t media_count = 0;
+  instant created_at{};
+  instant updated_at{};
+};
+
+struct post_target {
+  target_id id;
+  social_account_id account;
+  network platform = network::mastodon;
+  std::string account_name;
+  target_status status = target_status::pending;
+  std::optional<std::string> external_id;
+  std::optional<std::string> external_url;
+  std::optional<instant> published_at;
+  std::optional<std::string> error_code;
+  std::optional<std::string> error_message;
+};
+
+struct post_media {
+  uuid id;
+  media_type type = media_type::image;
+  std::string path;
+  std::optional<std::string> url;
+  std::optional<std::string> thumbnail_url;
+  std::string file_name;
+  std::optional<std::int64_t> size;
+  std::optional<std::string> mime_type;
+  int sort_order = 0;
+  std::string metadata;
+  media_processing_status processing = media_processing_status::pending;
+};
+
+struct post_detail {
+  carillon::post post;
+  std::vector<post_target> targets;
+  std::vector<post_media> media;
+};
+
+struct approval {
+  uuid id;
+  post_id post;
+  user_id decided_by;
+  std::string decided_by_name;
+  approval_decision decision = approval_decision::approved;
+  std::optional<std::string> reason;
+  std::optional<std::string> comment;
+  bool is_active = true;
+  instant decided_at{};
+};
+
+/// Nothing in an update means: keep what is stored.
+struct post_content {
+  std::optional<std::string> content_text;
+  std::optional<std::string> content_variations;
+  std::optional<post_type> type;
+  std::optional<instant> scheduled_at;
+  std::optional<std::string> scheduled_timezone;
+  std::optional<std::string> hashtags;
+  std::optional<std::string> mentions;
+  std::optional<std::string> link_url;
+  std::optional<std::string> first_comment;
+  std::optional<std::vector<social_account_id>> accounts;
+};
+
+struct post_filter {
+  enum class column { created_at, updated_at, scheduled_at, published_at, status };
+  std::optional<post_status> status;
+  std::optional<user_id> author;
+  std::optional<post_type> type;
+  std::optional<instant> from;
+  std::optional<instant> to;
+  std::string search;
+  column sort = column::created_at;
+  bool ascending = false;
+  int page = 1;
+  int per_page = 15;
+};
+
+struct post_page {
+  std::vector<post> items;
+  std::int64_t total = 0;
+};
+
+/// Who commands, for notices and audit.
+struct post_actor {
+  user_id user;
+  std::string name;
+  std::string correlation_id;
+};
+
+/// Failures of the commands: not_found; forbidden, where contract §3.2 says
+/// 403 for the wrong status; conflict on `post`, `content` or `targets`,
+/// where it says 422; invalid_argument on `social_account_ids.N` for an
+/// account that is not the workspace's, and on `scheduled_at` for a time that
+/// is not in the future of the database's clock.
+class post_store {
+public:
+  virtual ~post_store() = default;
+
+  virtual result<post_detail> create(const scope& who, workspace_id workspace,
+                                     const post_actor& actor, const post_content& content)
+    = 0;
+  virtual result<post_detail> load(const scope& who, workspace_id workspace, post_id id) = 0;
+  virtual result<post_page> list(const scope& who, workspace_id workspace, const post_filter& filter)
+    = 0;
+
+  /// A rejected post becomes a draft and loses its reason.
+  virtual result<post_detail> update(const scope& who, workspace_id workspace, post_id id,
+                                     const post_actor& actor, const post_content& content)
+    = 0;
+  /// Soft; a published or publishing post stays.
+  virtual result<done> remove(const scope& who, workspace_id workspace, post_id id,
+                              const post_actor& actor)
+    = 0;
+
+  /// Tells the workspace's owners and admins.
+  virtual result<post_detail> submit(const scope& who, workspace_id workspace, post_id id,
+                                     const post_actor& actor, hints& out)
+    = 0;
+  /// Tells the author; earlier decisions become inactive.
+  virtual result<approval> approve(const scope& who, workspace_id workspace, post_id id,
+                                   const post_actor& actor,
+                                   const std::optional<std::string>& comment, hints& out)
+    = 0;
+  virtual result<approval> reject(const scope& who, workspace_id workspace, post_id id,
+                                  const post_actor& actor, const std::string& reason,
+                                  const std::optional<std::string>& comment, hints& out)
+    = 0;
+  virtual result<std::vector<approval>> approvals(const scope& who, workspace_id workspace,
+                                                  post_id id)
+    = 0;
+
+  /// Of an approved post, or (`move`) of a scheduled one. A zone that is not
+  /// given stays. Tells the author, and hints post_due.
+  virtual result<post_detail> schedule(const scope& who, workspace_id workspace, post_id id,
+                                       const post_actor& actor, instant at,
+                                       const std::optional<std::string>& zone, bool move, hints& out)
+    = 0;
+  /// Now: post and targets to publishing, one publish_post job.
+  virtual result<post_detail> publish(const scope& who, workspace_id workspace, post_id id,
+                                      const post_actor& actor, hints& out)
+    = 0;
+  virtual result<post_detail> cancel(const scope& who, workspace_id workspace, post_id id,
+                                     const post_actor& actor)
+    = 0;
+};
+
+} // namespace carillon

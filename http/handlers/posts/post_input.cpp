@@ -1,0 +1,108 @@
+#include "http/handlers/posts/post_input.hpp"
+
+#include "domain/text.hpp"
+#include "http/validation.hpp"
+
+namespace carillon::http::posts {
+
+namespace {
+
+constexpr std::size_t max_content = 10'000;
+constexpr std::size_t max_tag = 100;
+constexpr std::size_t max_link = 2'048;
+constexpr std::size_t max_first_comment = 2'000;
+constexpr std::size_t max_reason = 1'000;
+constexpr std::size_t max_accounts = 100;
+constexpr std::size_t max_search = 255;
+constexpr std::size_t date_length = std::string_view{"2026-02-07"}.size();
+
+std::optional<instant> read_date(const std::string& text, bool end_of_day) {
+  const auto t = parse_time(text);
+  if (!t)
+    return std::nullopt;
+  if (end_of_day && text.size() == date_length)
+    return *t + std::chrono::days{1} - std::chrono::microseconds{1};
+  return *t;
+}
+
+post_filter::column read_column(const std::string& text) {
+  using enum post_filter::column;
+  if (text == "updated_at")
+    return updated_at;
+  if (text == "scheduled_at")
+    return scheduled_at;
+  if (text == "published_at")
+    return published_at;
+  if (text == "status")
+    return status;
+  return created_at;
+}
+
+std::string either(const request& req, const char* name, const char* alias) {
+  auto value = req.query_value(name);
+  return value.empty() ? req.query_value(alias) : value;
+}
+
+} // namespace
+
+result<post_content> parse_content(const json& body) {
+  body_reader in{body};
+  post_content out;
+  out.content_text = in.text("content_text", max_content);
+  out.content_variations = in.object("content_variations");
+  out.type = in.choice<post_type>("post_type");
+  out.scheduled_timezone = in.time_zone("scheduled_timezone");
+  out.scheduled_at = in.time("scheduled_at", out.scheduled_timezone.value_or("UTC"));
+  out.hashtags = in.text_list("hashtags", max_tag);
+  out.mentions = in.text_list("mentions", max_tag);
+  out.link_url = in.url("link_url", max_link);
+  out.first_comment = in.text("first_comment", max_first_comment);
+  if (const auto ids = in.uuid_list("social_account_ids", max_accounts)) {
+    out.accounts.emplace();
+    for (const auto& id : *ids)
+      out.accounts->push_back({id});
+  }
+  if (auto bad = in.problems())
+    return std::move(*bad);
+  return out;
+}
+
+result<schedule_input> parse_schedule(const json& body, const std::string& stored_zone) {
+  body_reader in{body};
+  schedule_input out;
+  out.zone = in.time_zone("timezone");
+  const auto at = in.time("scheduled_at", out.zone.value_or(stored_zone), true);
+  if (auto bad = in.problems())
+    return std::move(*bad);
+  out.at = *at;
+  return out;
+}
+
+result<decision_input> parse_decision(const json& body, bool needs_reason) {
+  body_reader in{body};
+  decision_input out;
+  if (needs_reason)
+    out.reason = in.text("reason", max_reason, true).value_or("");
+  out.comment = in.text("comment", max_reason);
+  if (auto bad = in.problems())
+    return std::move(*bad);
+  return out;
+}
+
+post_filter parse_filter(const request& req) {
+  post_filter out;
+  out.status = parse<post_status>(req.query_value("status"));
+  out.author = user_id::parse(req.query_value("author_id"));
+  out.type = parse<post_type>(req.query_value("post_type"));
+  out.from = read_date(req.query_value("from_date"), false);
+  out.to = read_date(req.query_value("to_date"), true);
+  out.search = first_characters(req.query_value("search"), max_search);
+  out.sort = read_column(either(req, "sort_by", "sort"));
+  out.ascending = either(req, "sort_dir", "direction") == "asc";
+  const auto page = read_page(req, 15);
+  out.page = page.page;
+  out.per_page = page.per_page;
+  return out;
+}
+
+} // namespace carillon::http::posts

@@ -1,0 +1,111 @@
+#include "http/handlers/posts/post_json.hpp"
+
+namespace carillon::http::posts {
+
+namespace {
+
+json stored(const std::string& text) {
+  if (text.empty())
+    return nullptr;
+  auto value = json::parse(text, nullptr, false);
+  return value.is_discarded() ? json(nullptr) : value;
+}
+
+/// A missing text or number is null.
+template <class T>
+json or_null(const std::optional<T>& value) {
+  return value ? json(*value) : json(nullptr);
+}
+
+json or_null(const std::optional<instant>& t) {
+  return t ? json(format_api_time(*t)) : json(nullptr);
+}
+
+json or_null(const std::string& text) {
+  return text.empty() ? json(nullptr) : json(text);
+}
+
+} // namespace
+
+json render(const post& p) {
+  return {{"id", to_string(p.id)},
+          {"workspace_id", to_string(p.workspace)},
+          {"author_id", to_string(p.author)},
+          {"author_name", or_null(p.author_name)},
+          {"content_text", or_null(p.content_text)},
+          {"content_variations", stored(p.content_variations)},
+          {"status", to_string(p.status)},
+          {"post_type", to_string(p.type)},
+          {"scheduled_at", or_null(p.scheduled_at)},
+          {"scheduled_timezone", or_null(p.scheduled_timezone)},
+          {"published_at", or_null(p.published_at)},
+          {"hashtags", stored(p.hashtags)},
+          {"mentions", stored(p.mentions)},
+          {"link_url", or_null(p.link_url)},
+          {"link_preview", stored(p.link_preview)},
+          {"first_comment", or_null(p.first_comment)},
+          {"rejection_reason", or_null(p.rejection_reason)},
+          {"target_count", p.target_count},
+          {"media_count", p.media_count},
+          {"created_at", format_api_time(p.created_at)},
+          {"updated_at", format_api_time(p.updated_at)}};
+}
+
+json render(const post_id& owner, const post_target& t, bool compat_platform_codes) {
+  return {{"id", to_string(t.id)},
+          {"post_id", to_string(owner)},
+          {"social_account_id", to_string(t.account)},
+          {"platform", to_string(compat_platform_codes ? compat(t.platform) : t.platform)},
+          {"network", to_string(t.platform)},
+          {"account_name", t.account_name},
+          {"status", to_string(t.status)},
+          {"platform_post_id", or_null(t.external_id)},
+          {"platform_post_url", or_null(t.external_url)},
+          {"published_at", or_null(t.published_at)},
+          {"error_code", or_null(t.error_code)},
+          {"error_message", or_null(t.error_message)}};
+}
+
+json render(const post_id& owner, const post_media& m) {
+  return {{"id", to_string(m.id)},
+          {"post_id", to_string(owner)},
+          {"media_type", to_string(m.type)},
+          {"file_path", m.path},
+          {"file_url", or_null(m.url)},
+          {"thumbnail_url", or_null(m.thumbnail_url)},
+          {"original_filename", m.file_name},
+          {"file_size", or_null(m.size)},
+          {"mime_type", or_null(m.mime_type)},
+          {"sort_order", m.sort_order},
+          {"metadata", stored(m.metadata)},
+          {"processing_status", to_string(m.processing)}};
+}
+
+json render(const approval& a) {
+  return {{"id", to_string(a.id)},
+          {"post_id", to_string(a.post)},
+          {"decided_by_user_id", to_string(a.decided_by)},
+          {"decided_by_name", or_null(a.decided_by_name)},
+          {"decision", to_string(a.decision)},
+          {"reason", or_null(a.reason)},
+          {"comment", or_null(a.comment)},
+          {"is_active", a.is_active},
+          {"decided_at", format_api_time(a.decided_at)}};
+}
+
+json render_detail(const post_detail& d, bool compat_platform_codes) {
+  json out{{"post", render(d.post)}, {"targets", json::array()}, {"media", json::array()}};
+  for (const auto& target : d.targets)
+    out["targets"].push_back(render(d.post.id, target, compat_platform_codes));
+  for (const auto& media : d.media)
+    out["media"].push_back(render(d.post.id, media));
+  return out;
+}
+
+json render_mutation(const post_detail& d, bool compat_platform_codes) {
+  auto out = render(d.post);
+  out.update(render_detail(d, compat_platform_codes));
+  return out;
+}
+
+} // namespace carillon::http::posts

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "domain/ports/post_store.hpp"
+#include "storage/connection.hpp"
+
+namespace carillon::storage {
+
+class post_repository final : public post_store {
+public:
+  explicit post_repository(connection& db) : db_(db) {
+  }
+
+  result<post_detail> create(const scope& who, workspace_id workspace, const post_actor& actor,
+                             const post_content& content) override;
+  result<post_detail> load(const scope& who, workspace_id workspace, post_id id) override;
+  result<post_page> list(const scope& who, workspace_id workspace, const post_filter& filter) override;
+  result<post_detail> update(const scope& who, workspace_id workspace, post_id id,
+                             const post_actor& actor, const post_content& content) override;
+  result<done> remove(const scope& who, workspace_id workspace, post_id id,
+                      const post_actor& actor) override;
+  result<post_detail> submit(const scope& who, workspace_id workspace, post_id id,
+                             const post_actor& actor, hints& out) override;
+  result<approval> approve(const scope& who, workspace_id workspace, post_id id,
+                           const post_actor& actor, const std::optional<std::string>& comment,
+                           hints& out) override;
+  result<approval> reject(const scope& who, workspace_id workspace, post_id id,
+                          const post_actor& actor, const std::string& reason,
+                          const std::optional<std::string>& comment, hints& out) override;
+  result<std::vector<approval>> approvals(const scope& who, workspace_id workspace, post_id id) override;
+  result<post_detail> schedule(const scope& who, workspace_id workspace, post_id id,
+                               const post_actor& actor, instant at,
+                               const std::optional<std::string>& zone, bool move, hints& out) override;
+  result<post_detail> publish(const scope& who, workspace_id workspace, post_id id,
+                              const post_actor& actor, hints& out) override;
+  result<post_detail> cancel(const scope& who, workspace_id workspace, post_id id,
+                             const post_actor& actor) override;
+
+private:
+  connection& db_;
+};
+
+} // namespace carillon::storage

@@ -61,7 +61,6 @@ int run(int argc, const char* const* argv) {
   add_serve_command(app, chosen);
   add_migrate_command(app, chosen);
   add_demo_data_command(app, chosen);
-  add_sandbox_network_command(app, chosen);
   add_config_command(app, chosen);
   add_jobs_command(app, chosen);
   add_token_command(app, chosen);

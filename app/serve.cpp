@@ -1,6 +1,8 @@
 #include "app/serve.hpp"
 
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 
@@ -272,7 +274,9 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   live_configuration live{configuration};
 
   caf_config caf_settings{s.caf};
-  caf::actor_system system{caf_settings};
+  // Never destroyed: the destructor of CAF 0.17.6 can wait for ever for a
+  // detached thread that has already ended (fixed upstream in 0.18, #1196).
+  auto& system = *new caf::actor_system{caf_settings};
 
   auto context = std::make_shared<engine_context>();
   context->settings = engine_settings_of(s);
@@ -354,7 +358,10 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   node = nullptr;
   context.reset();
   log.info("stopped");
-  return exit_code;
+  // Everything that lasts is committed and every socket is closed; see the
+  // actor system above.
+  std::fflush(nullptr);
+  std::_Exit(exit_code);
 }
 
 } // namespace carillon::app

@@ -297,7 +297,7 @@ std::vector<key_schema> make_schema() {
       .range(1, 1'000'000, "connections"),
     CARILLON_KEY(http, max_in_flight,
       "Requests that are being worked on; one more is answered 503 with "
-      "Retry-After.").range(1, 1'000'000, "requests").while_running(),
+      "Retry-After.").range(1, 1'000'000, "requests"),
     CARILLON_KEY(http, idle_timeout,
       "A kept-alive connection without a request is closed after this.")
       .between(1s, 1h),
@@ -325,8 +325,8 @@ std::vector<key_schema> make_schema() {
     CARILLON_KEY(internal, port,
       "Its port. 0 takes any free one and logs it.").range(0, 65'535),
     CARILLON_KEY(internal, operator_token,
-      "Operators send it as `Authorization: Bearer …`. Empty: only callers "
-      "on this machine are answered, whatever the address.")
+      "Operators on other machines send it as `Authorization: Bearer …`. "
+      "Empty: only callers on this machine are answered.")
       .must_be(operator_token_rule).hidden(secrecy::whole),
 
     CARILLON_KEY(api, compat_platform_codes,
@@ -351,10 +351,7 @@ std::vector<key_schema> make_schema() {
       "Jobs that one node runs at the same time.")
       .range(1, 1'000'000, "jobs").while_running(),
     CARILLON_KEY(jobs, sweep_every,
-      "How often the look-back window is read again.").between(50ms, 1min),
-    CARILLON_KEY(jobs, full_read_every,
-      "How often everything that is due is read, cursor or not.")
-      .between(1s, 10min),
+      "How often everything that is due is read again, hint or not.").between(50ms, 1min),
     CARILLON_KEY(jobs, conclude_linger,
       "Finished jobs wait this long for company before they are concluded "
       "together.").between(0ms, 1s),

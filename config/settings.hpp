@@ -69,7 +69,6 @@ struct jobs_settings {
   int batch_size = 500;
   int max_in_flight = 2'000;
   std::chrono::milliseconds sweep_every{1'000};
-  std::chrono::milliseconds full_read_every{30'000};
   std::chrono::milliseconds conclude_linger{5};
   std::chrono::milliseconds shutdown_grace{20'000};
 };

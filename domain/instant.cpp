@@ -34,6 +34,15 @@ failure not_a_time() {
   return {errc::invalid_argument, "is not an ISO-8601 date and time", {}, {}};
 }
 
+/// What ISO-8601 writes in four digits, so that every instant that was read
+/// can be stored, shown and read again.
+result<instant> checked(instant t) {
+  const auto year = date::year_month_day{date::floor<date::days>(t)}.year();
+  if (year < date::year{1} || year > date::year{9999})
+    return not_a_time();
+  return t;
+}
+
 instant resolve(date::local_time<std::chrono::microseconds> local,
                 const date::time_zone& zone) {
   const auto info = zone.get_info(local);
@@ -101,7 +110,7 @@ result<instant> parse_time(std::string_view text, std::string_view zone) {
                      + std::chrono::seconds{second} + fraction;
   if (text.empty()) {
     try {
-      return resolve(local, *date::locate_zone(zone));
+      return checked(resolve(local, *date::locate_zone(zone)));
     } catch (const std::runtime_error&) {
       return failure{errc::invalid_argument,
                      "is not a time zone of the IANA database", {}, {}};
@@ -125,7 +134,7 @@ result<instant> parse_time(std::string_view text, std::string_view zone) {
   }
   if (!text.empty())
     return not_a_time();
-  return instant{local.time_since_epoch() - offset};
+  return checked(instant{local.time_since_epoch() - offset});
 }
 
 bool is_time_zone(std::string_view name) {

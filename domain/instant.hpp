@@ -22,7 +22,8 @@ std::string format_precise_time(instant t);
 /// ISO-8601 with any offset or `Z`, optional fraction, `T` or space.
 /// Without an offset the time is naive and is read in `zone` (IANA name): a
 /// local time in a clock-change gap moves forward by the gap, one in a fold
-/// takes the first. errc::invalid_argument for anything else.
+/// takes the first. errc::invalid_argument for anything else, also for an
+/// instant outside the years 1 to 9999.
 result<instant> parse_time(std::string_view text, std::string_view zone = "UTC");
 
 /// True for a name of the system's IANA database.

@@ -1,13 +1,27 @@
 #include "http/api.hpp"
 
-#include <atomic>
-#include <mutex>
-#include <utility>
-
 #include "http/envelope.hpp"
 #include "http/exchange.hpp"
 #include "http/gates.hpp"
 #include "http/router.hpp"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+namespace carillon::http {
+
+/// Something that the actor of an exchange does next.
+struct exchange_step {
+  std::function<void(caf::event_based_actor*)> run;
+};
+using exchange_step_ptr = std::shared_ptr<exchange_step>;
+
+} // namespace carillon::http
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(carillon::http::exchange_step_ptr)
 
 namespace carillon::http {
 
@@ -44,15 +58,19 @@ void log_failure(logger& log, const request& req, const failure& f) {
                {"correlation", req.correlation_id}});
   };
   switch (f.code) {
-    case errc::permanent:
-      return line(log_level::error, "request-failed");
-    case errc::transient:
-    case errc::outcome_unknown:
-    case errc::cancelled:
-      return line(log_level::warn, "request-not-served");
-    default:
-      return line(log_level::debug, "request-refused");
+  case errc::permanent:
+    return line(log_level::error, "request-failed");
+  case errc::transient:
+  case errc::outcome_unknown:
+  case errc::cancelled:
+    return line(log_level::warn, "request-not-served");
+  default:
+    return line(log_level::debug, "request-refused");
   }
+}
+
+caf::behavior step_runner(caf::event_based_actor* self) {
+  return {[self](const exchange_step_ptr& step) { step->run(self); }};
 }
 
 void add_limit_headers(reply& r, const rate_decision& d) {
@@ -67,22 +85,18 @@ void add_limit_headers(reply& r, const rate_decision& d) {
 struct api::impl : std::enable_shared_from_this<api::impl> {
   impl(caf::actor_system& s, database_actor p, std::vector<route> routes,
        const clock_port& c, logger& l, tunables t, hint_sink h)
-    : system(s),
-      pool(std::move(p)),
-      table(std::move(routes)),
-      clock(c),
-      log(l),
+    : system(s), pool(std::move(p)), table(std::move(routes)), clock(c), log(l),
       auth_limiter(t.options.auth_limit),
       current(std::make_shared<const tunables>(std::move(t))),
-      hints(std::move(h)) {
-  }
+      hints(std::move(h)) {}
 
   std::shared_ptr<const tunables> now_in_force() const {
     std::lock_guard lock{mutex};
     return current;
   }
 
-  // -- one request, from the io thread on ---------------------------------------
+  // -- one request, from the io thread on
+  // ---------------------------------------
 
   void serve(request req, server::respond respond) {
     auto match = table.match(req.method, req.path);
@@ -96,9 +110,8 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
     if (r.auth_limited)
       limited
         = auth_limiter.take(rate_limit_client(req.remote_address), started);
-    respond = [self = shared_from_this(), &r, started, limited,
-               method = req.method, path = req.path,
-               correlation = req.correlation_id,
+    respond = [self = shared_from_this(), started, limited, method = req.method,
+               path = req.path, correlation = req.correlation_id,
                next = std::move(respond)](reply answer) {
       add_limit_headers(answer, limited);
       self->log_answer(method, path, correlation, answer.status, started);
@@ -155,7 +168,8 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
     }
   }
 
-  // -- run routes: one database task ----------------------------------------------
+  // -- run routes: one database task
+  // ----------------------------------------------
 
   outcome run(const route& r, const request& req, store& db,
               const api_settings& settings) const {
@@ -208,7 +222,8 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
     }
   }
 
-  // -- start routes: several steps ------------------------------------------------
+  // -- start routes: several steps
+  // ------------------------------------------------
 
   class steps;
 
@@ -228,7 +243,15 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
 class api::impl::steps final : public exchange {
 public:
   steps(std::shared_ptr<impl> api, request req, server::respond respond)
-    : api_(std::move(api)), req_(std::move(req)), respond_(std::move(respond)) {
+    : api_(std::move(api)), req_(std::move(req)), respond_(std::move(respond)),
+      actor_(api_->system.spawn<caf::hidden>(step_runner)) {}
+
+  /// Does `step` on the actor's thread next. Other threads may say so too:
+  /// unlike a spawn, a message leaves nothing of CAF's in their storage,
+  /// which would keep the actor system from ending before they do.
+  void next(std::function<void(caf::event_based_actor*)> step) {
+    caf::anon_send(
+      actor_, std::make_shared<exchange_step>(exchange_step{std::move(step)}));
   }
 
   const request& req() const noexcept override {
@@ -270,7 +293,7 @@ public:
         return crashed(e);
       }
     };
-    auto next = [self, then = std::move(then)](result<done> out) {
+    auto report = [self, then = std::move(then)](result<done> out) {
       self->guarded([&] {
         if (out)
           then(std::nullopt);
@@ -279,18 +302,19 @@ public:
       });
     };
     const auto deadline = api_->now_in_force()->options.deadline;
-    api_->system.spawn<caf::hidden>(
-      [pool = api_->pool, name = std::move(name), deadline,
-       body = std::move(body),
-       next = std::move(next)](caf::event_based_actor* actor) {
-        carillon::ask_database<done>(actor, pool, name, deadline, body, next);
-      });
+    next([pool = api_->pool, name = std::move(name), deadline,
+          body = std::move(body),
+          report = std::move(report)](caf::event_based_actor* actor) {
+      carillon::ask_database<done>(actor, pool, name, deadline, body, report);
+    });
   }
 
 private:
   std::shared_ptr<impl> api_;
   request req_;
   server::respond respond_;
+  /// Ends when the last one lets go of the exchange.
+  caf::actor actor_;
   std::atomic<bool> answered_{false};
 };
 
@@ -298,19 +322,17 @@ void api::impl::begin_exchange(const route& r, request req,
                                server::respond respond) {
   auto x = std::make_shared<steps>(shared_from_this(), std::move(req),
                                    std::move(respond));
-  system.spawn<caf::hidden>(
-    [x = std::move(x), start = r.start](caf::event_based_actor*) {
-      x->guarded([&] { start(x); });
-    });
+  x->next([x, &r, api = shared_from_this()](caf::event_based_actor*) {
+    x->guarded([&] { r.start(x); });
+  });
 }
 
 api::api(caf::actor_system& system, database_actor pool,
          std::vector<route> routes, const clock_port& clock, logger& log,
          api_settings settings, api_options options, hint_sink hints)
   : impl_(std::make_shared<impl>(
-      system, std::move(pool), std::move(routes), clock, log,
-      tunables{std::move(settings), options}, std::move(hints))) {
-}
+    system, std::move(pool), std::move(routes), clock, log,
+    tunables{std::move(settings), options}, std::move(hints))) {}
 
 api::~api() = default;
 
@@ -322,8 +344,8 @@ server::dispatch api::dispatcher() const {
 
 void api::configure(api_settings settings, api_options options) {
   impl_->auth_limiter.configure(options.auth_limit);
-  auto fresh = std::make_shared<const tunables>(
-    tunables{std::move(settings), options});
+  auto fresh
+    = std::make_shared<const tunables>(tunables{std::move(settings), options});
   std::lock_guard lock{impl_->mutex};
   impl_->current = std::move(fresh);
 }

@@ -2,15 +2,15 @@
 // request as one ephemeral actor that asks the database once.
 #pragma once
 
-#include <chrono>
-#include <functional>
-#include <memory>
-#include <vector>
-
 #include "actors/protocol/database.hpp"
 #include "http/rate_limiter.hpp"
 #include "http/route.hpp"
 #include "http/server.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <vector>
 
 namespace carillon::http {
 
@@ -22,9 +22,10 @@ struct api_options {
   rate_limit auth_limit{};
 };
 
-/// Safe from any thread. Destroyed after its server and before the actor
-/// system, as it holds the pool. Everything it was given by reference must
-/// live until the actor system is gone: a request may outlive the api.
+/// Safe from any thread. The order at the end: the server (its io threads
+/// spawn, and CAF's system waits for such threads to be gone), the api (it
+/// holds the pool), the actor system, then what the api was given by
+/// reference, as a request may outlive the api.
 class api {
 public:
   /// Gets the hints of a request that succeeded, on an actor thread; must
@@ -32,9 +33,9 @@ public:
   using hint_sink = std::function<void(const hint&)>;
 
   /// Throws std::invalid_argument for a bad route table.
-  api(caf::actor_system& system, database_actor pool,
-      std::vector<route> routes, const clock_port& clock, logger& log,
-      api_settings settings, api_options options, hint_sink hints);
+  api(caf::actor_system& system, database_actor pool, std::vector<route> routes,
+      const clock_port& clock, logger& log, api_settings settings,
+      api_options options, hint_sink hints);
   ~api();
 
   /// What a server is constructed with.

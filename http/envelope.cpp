@@ -1,11 +1,11 @@
 #include "http/envelope.hpp"
 
+#include "domain/text.hpp"
+#include "http/target.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <limits>
-
-#include "domain/text.hpp"
-#include "http/target.hpp"
 
 namespace carillon::http {
 
@@ -91,13 +91,13 @@ std::string business_message(const failure& f) {
   return out;
 }
 
-void add_retry_after(reply& r, const failure& f, std::chrono::seconds otherwise) {
-  const auto wait
-    = f.retry_after ? std::chrono::ceil<std::chrono::seconds>(*f.retry_after)
-                    : otherwise;
+void add_retry_after(reply& r, const failure& f,
+                     std::chrono::seconds otherwise) {
+  const auto wait = f.retry_after
+                      ? std::chrono::ceil<std::chrono::seconds>(*f.retry_after)
+                      : otherwise;
   r.headers.emplace_back(
-    "Retry-After",
-    std::to_string(std::max<std::int64_t>(1, wait.count())));
+    "Retry-After", std::to_string(std::max<std::int64_t>(1, wait.count())));
 }
 
 int read_number(const std::string& text, int lowest, int highest,
@@ -114,8 +114,7 @@ int read_number(const std::string& text, int lowest, int highest,
                                 : std::numeric_limits<long long>::max();
   else if (ec != std::errc{})
     return otherwise;
-  return static_cast<int>(
-    std::clamp<long long>(value, lowest, highest));
+  return static_cast<int>(std::clamp<long long>(value, lowest, highest));
 }
 
 reply success(int status, json data, std::string_view message) {
@@ -151,8 +150,8 @@ result<json> parse_json_object(std::string_view text) {
   std::vector<field_error> refused;
   find_nul(parsed, {}, refused);
   if (!refused.empty())
-    return failure{errc::invalid_argument, "U+0000 in the body",
-                   std::move(refused), {}};
+    return failure{
+      errc::invalid_argument, "U+0000 in the body", std::move(refused), {}};
   return parsed;
 }
 
@@ -212,51 +211,48 @@ reply paginated(const request& req, json items, const page_request& page,
 reply problem(const failure& f) {
   using std::chrono::seconds;
   switch (f.code) {
-    case errc::invalid_argument: {
-      auto errors = errors_of(f);
-      if (errors.empty())
-        errors["body"].push_back(f.detail.empty()
-                                   ? std::string{validation_message}
-                                   : f.detail);
-      return refused_input(std::string{validation_message}, std::move(errors));
+  case errc::invalid_argument: {
+    auto errors = errors_of(f);
+    if (errors.empty())
+      errors["body"].push_back(
+        f.detail.empty() ? std::string{validation_message} : f.detail);
+    return refused_input(std::string{validation_message}, std::move(errors));
+  }
+  case errc::conflict: {
+    // Without fields the detail may be the database's own words.
+    if (f.fields.empty()) {
+      const std::string message = "This is not possible in the current state.";
+      return refused_input(message, {{"state", {message}}});
     }
-    case errc::conflict: {
-      // Without fields the detail may be the database's own words.
-      if (f.fields.empty()) {
-        const std::string message
-          = "This is not possible in the current state.";
-        return refused_input(message, {{"state", {message}}});
-      }
-      return refused_input(business_message(f), errors_of(f));
-    }
-    case errc::not_found:
-      return error_reply(404, "Not found.");
-    case errc::unauthorized: {
-      auto out = error_reply(401, "Unauthenticated.");
-      out.headers.emplace_back("WWW-Authenticate", "Bearer");
-      return out;
-    }
-    case errc::forbidden:
-      return error_reply(403, f.detail.empty()
-                                ? "You are not allowed to do this."
-                                : std::string_view{f.detail});
-    case errc::throttled: {
-      auto out = error_reply(429, "Too many requests.");
-      add_retry_after(out, f, seconds{60});
-      return out;
-    }
-    case errc::transient:
-    case errc::cancelled: {
-      auto out = error_reply(503, "Temporarily unavailable; nothing was "
-                                  "changed. Please try again.");
-      add_retry_after(out, f, seconds{1});
-      return out;
-    }
-    case errc::outcome_unknown:
-      return error_reply(503, "It is not known whether this took effect. "
-                              "Please look before you repeat it.");
-    case errc::permanent:
-      break;
+    return refused_input(business_message(f), errors_of(f));
+  }
+  case errc::not_found:
+    return error_reply(404, "Not found.");
+  case errc::unauthorized: {
+    auto out = error_reply(401, "Unauthenticated.");
+    out.headers.emplace_back("WWW-Authenticate", "Bearer");
+    return out;
+  }
+  case errc::forbidden:
+    return error_reply(403, f.detail.empty() ? "You are not allowed to do this."
+                                             : std::string_view{f.detail});
+  case errc::throttled: {
+    auto out = error_reply(429, "Too many requests.");
+    add_retry_after(out, f, seconds{60});
+    return out;
+  }
+  case errc::transient:
+  case errc::cancelled: {
+    auto out = error_reply(503, "Temporarily unavailable; nothing was "
+                                "changed. Please try again.");
+    add_retry_after(out, f, seconds{1});
+    return out;
+  }
+  case errc::outcome_unknown:
+    return error_reply(503, "It is not known whether this took effect. "
+                            "Please look before you repeat it.");
+  case errc::permanent:
+    break;
   }
   return error_reply(500, "Something went wrong on our side.");
 }

@@ -2,9 +2,9 @@
 // others are declared in http/route.hpp.
 #pragma once
 
-#include <string_view>
-
 #include "http/route.hpp"
+
+#include <string_view>
 
 namespace carillon::http {
 

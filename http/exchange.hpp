@@ -1,13 +1,13 @@
 // A request that takes several steps: what a route's `start` is given.
 #pragma once
 
+#include "http/route.hpp"
+
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-
-#include "http/route.hpp"
 
 namespace carillon::http {
 

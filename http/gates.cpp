@@ -32,7 +32,7 @@ std::optional<failure> authenticate(call& c) {
   if (!token->used_lately)
     if (auto touched = tokens.touch_token(everywhere, token->id); !touched)
       return std::move(touched).error();
-  c.who = {token->id,         token->user,       token->tenant,
+  c.who = {token->id,        token->user,       token->tenant,
            token->user_name, token->user_email, token->role};
   return std::nullopt;
 }
@@ -43,13 +43,13 @@ std::optional<failure> check_tenant(call& c) {
   if (!status)
     return std::move(status).error();
   switch (*status) {
-    case tenant_status::pending:
-    case tenant_status::active:
-      return std::nullopt;
-    case tenant_status::suspended:
-      return failure{errc::forbidden, "Your organisation is suspended.", {}, {}};
-    case tenant_status::terminated:
-      break;
+  case tenant_status::pending:
+  case tenant_status::active:
+    return std::nullopt;
+  case tenant_status::suspended:
+    return failure{errc::forbidden, "Your organisation is suspended.", {}, {}};
+  case tenant_status::terminated:
+    break;
   }
   return failure{errc::forbidden, "Your organisation is closed.", {}, {}};
 }
@@ -59,13 +59,12 @@ std::optional<failure> check_workspace(call& c) {
   auto id = c.path_id<workspace_id>("workspace");
   if (!id)
     return std::move(id).error();
-  auto gate
-    = c.db.workspaces().find_access(c.tenant_scope(), *id, c.who.user);
+  auto gate = c.db.workspaces().find_access(c.tenant_scope(), *id, c.who.user);
   if (!gate)
     return std::move(gate).error();
   if (!gate->membership && !c.who.is_tenant_admin())
-    return failure{errc::forbidden, "You are not a member of this workspace.",
-                   {}, {}};
+    return failure{
+      errc::forbidden, "You are not a member of this workspace.", {}, {}};
   c.workspace = {gate->id, gate->membership, c.who.is_tenant_admin()};
   return std::nullopt;
 }

@@ -2,9 +2,9 @@
 // (contract §1.4).
 #pragma once
 
-#include <optional>
-
 #include "http/route.hpp"
+
+#include <optional>
 
 namespace carillon::http {
 

@@ -1,5 +1,9 @@
 #include "http/password_hasher.hpp"
 
+#include <crypt.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
 #include <array>
 #include <condition_variable>
 #include <deque>
@@ -9,10 +13,6 @@
 #include <thread>
 #include <utility>
 
-#include <crypt.h>
-#include <openssl/crypto.h>
-#include <openssl/rand.h>
-
 namespace carillon::http {
 
 namespace {
@@ -20,7 +20,8 @@ namespace {
 /// What bcrypt reads; the rest is cut, as crypt(3) refuses more than 512.
 constexpr std::size_t significant_bytes = 72;
 
-std::string crypt_with(const std::string& password, const std::string& setting) {
+std::string crypt_with(const std::string& password,
+                       const std::string& setting) {
   auto key = password.substr(0, significant_bytes);
   // 32 KiB: not on the stack.
   auto data = std::make_unique<crypt_data>();
@@ -69,8 +70,7 @@ struct password_hasher::impl {
   };
 
   impl(password_options o, logger& l)
-    : options(o), log(l), decoy(hash_password("", o.bcrypt_cost)) {
-  }
+    : options(o), log(l), decoy(hash_password("", o.bcrypt_cost)) {}
 
   void run() {
     for (;;) {

@@ -1,13 +1,13 @@
 // Password hashes of crypt(3), computed on a thread of their own.
 #pragma once
 
+#include "domain/ports/log.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
-
-#include "domain/ports/log.hpp"
 
 namespace carillon::http {
 

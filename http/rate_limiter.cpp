@@ -1,10 +1,10 @@
 #include "http/rate_limiter.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
+
+#include <algorithm>
+#include <array>
 
 namespace carillon::http {
 
@@ -17,8 +17,7 @@ constexpr std::size_t most_clients = 1'000'000;
 
 } // namespace
 
-rate_limiter::rate_limiter(rate_limit limit) : limit_(limit) {
-}
+rate_limiter::rate_limiter(rate_limit limit) : limit_(limit) {}
 
 void rate_limiter::configure(rate_limit limit) {
   std::lock_guard lock{mutex_};

@@ -16,8 +16,8 @@ struct rate_limit {
 
 struct rate_decision {
   bool allowed = true;
-  int limit = 0;     ///< 0: no limit.
-  int remaining = 0; ///< After this request.
+  int limit = 0;                       ///< 0: no limit.
+  int remaining = 0;                   ///< After this request.
   std::chrono::seconds retry_after{0}; ///< When not allowed.
 };
 

@@ -1,13 +1,13 @@
 // The compiled route table: method and path in, route and parameters out.
 #pragma once
 
+#include "http/route.hpp"
+
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "http/route.hpp"
 
 namespace carillon::http {
 

@@ -1,16 +1,16 @@
 #include "http/server.hpp"
 
-#include <system_error>
-#include <thread>
+#include "http/envelope.hpp"
+#include "http/session.hpp"
+#include "http/wire.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/write.hpp>
 
-#include "http/envelope.hpp"
-#include "http/session.hpp"
-#include "http/wire.hpp"
+#include <system_error>
+#include <thread>
 
 namespace carillon::http {
 
@@ -32,13 +32,10 @@ std::system_error as_system_error(const error_code& ec,
 
 struct server::impl {
   impl(server_options o, dispatch d, logger& l)
-    : options(std::move(o)),
-      handler(std::move(d)),
-      log(l),
-      acceptor(asio::make_strand(io)),
-      pause(acceptor.get_executor()),
-      host{io, options, handler, log, std::make_shared<reply_gate>(), {}, {}, {}} {
-  }
+    : options(std::move(o)), handler(std::move(d)), log(l),
+      acceptor(asio::make_strand(io)), pause(acceptor.get_executor()),
+      host{io, options, handler, log, std::make_shared<reply_gate>(),
+           {}, {},      {}} {}
 
   void accept() {
     acceptor.async_accept(
@@ -134,8 +131,7 @@ server::~server() {
 
 void server::start() {
   auto& s = *impl_;
-  const auto where
-    = s.options.address + ":" + std::to_string(s.options.port);
+  const auto where = s.options.address + ":" + std::to_string(s.options.port);
   error_code ec;
   const auto check = [&](const char* what) {
     if (ec)
@@ -182,9 +178,8 @@ void server::stop(std::chrono::milliseconds grace) {
                             [&s] { return s.host.sessions.empty(); });
   }
   // Whoever is left is cut off; the io threads end when nothing is pending.
-  asio::post(s.acceptor.get_executor(), [&s] {
-    s.for_each_session([](session& one) { one.abort(); });
-  });
+  asio::post(s.acceptor.get_executor(),
+             [&s] { s.for_each_session([](session& one) { one.abort(); }); });
   for (auto& t : s.threads)
     t.join();
   s.threads.clear();

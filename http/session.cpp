@@ -1,8 +1,9 @@
 #include "http/session.hpp"
 
-#include <algorithm>
-#include <array>
-#include <utility>
+#include "domain/text.hpp"
+#include "http/envelope.hpp"
+#include "http/target.hpp"
+#include "http/trace.hpp"
 
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
@@ -10,10 +11,9 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/rfc7230.hpp>
 
-#include "domain/text.hpp"
-#include "http/envelope.hpp"
-#include "http/target.hpp"
-#include "http/trace.hpp"
+#include <algorithm>
+#include <array>
+#include <utility>
 
 namespace carillon::http {
 
@@ -56,8 +56,7 @@ class answer_slot {
 public:
   answer_slot(std::shared_ptr<reply_gate> gate, std::weak_ptr<session> target,
               std::uint64_t number)
-    : gate_(std::move(gate)), target_(std::move(target)), number_(number) {
-  }
+    : gate_(std::move(gate)), target_(std::move(target)), number_(number) {}
   answer_slot(const answer_slot&) = delete;
   answer_slot& operator=(const answer_slot&) = delete;
 
@@ -94,10 +93,8 @@ reply overloaded() {
 } // namespace
 
 session::session(session_host& host, asio::ip::tcp::socket socket)
-  : host_(host),
-    socket_(std::move(socket)),
-    read_timer_(socket_.get_executor()),
-    write_timer_(socket_.get_executor()),
+  : host_(host), socket_(std::move(socket)),
+    read_timer_(socket_.get_executor()), write_timer_(socket_.get_executor()),
     buffer_(std::max(host.options.max_header_bytes, read_chunk_bytes)
             + read_chunk_bytes) {
   error_code ec;
@@ -310,8 +307,8 @@ void session::on_request() {
   req.path = std::move(where->path);
   req.query = std::move(where->query);
   req.base_url = !host_.options.public_url.empty() ? host_.options.public_url
-                 : host.empty() ? std::string{}
-                                : "http://" + host;
+                 : host.empty()                    ? std::string{}
+                                                   : "http://" + host;
   req.body = std::move(message.body());
 
   if (!form.keep_alive)
@@ -402,11 +399,10 @@ void session::write_ready() {
     if (!ec && generation == self->write_generation_)
       self->close();
   });
-  asio::async_write(
-    socket_, asio::buffer(out_),
-    [self = shared_from_this()](error_code ec, std::size_t) {
-      self->on_written(ec);
-    });
+  asio::async_write(socket_, asio::buffer(out_),
+                    [self = shared_from_this()](error_code ec, std::size_t) {
+                      self->on_written(ec);
+                    });
 }
 
 void session::on_written(error_code ec) {

@@ -2,6 +2,16 @@
 // Private to http/server.cpp: it brings Asio and Beast with it.
 #pragma once
 
+#include "http/server.hpp"
+#include "http/wire.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -11,16 +21,6 @@
 #include <string>
 #include <unordered_set>
 #include <vector>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
-
-#include "http/server.hpp"
-#include "http/wire.hpp"
 
 namespace carillon::http {
 
@@ -66,8 +66,8 @@ public:
   void take_answer(std::uint64_t number, reply r, std::string payload);
 
 private:
-  using parser = boost::beast::http::request_parser<
-    boost::beast::http::string_body>;
+  using parser
+    = boost::beast::http::request_parser<boost::beast::http::string_body>;
   using error_code = boost::beast::error_code;
 
   struct slot {
@@ -119,8 +119,8 @@ private:
   std::deque<slot> slots_;
   std::uint64_t first_number_ = 0; ///< Of slots_.front().
   std::string out_;
-  bool reading_ = false;  ///< A read is under way.
-  bool writing_ = false;  ///< A write is under way.
+  bool reading_ = false;    ///< A read is under way.
+  bool writing_ = false;    ///< A write is under way.
   bool in_request_ = false; ///< Its first byte has come, its last has not.
   bool header_seen_ = false;
   bool no_more_requests_ = false;

@@ -1,8 +1,8 @@
 #include "http/target.hpp"
 
-#include <utility>
-
 #include "domain/text.hpp"
+
+#include <utility>
 
 namespace carillon::http {
 
@@ -86,15 +86,15 @@ std::optional<target> parse_target(std::string_view text) {
       return std::nullopt;
     text.remove_prefix(scheme_end + 3);
     const auto authority_end = text.find_first_of("/?");
-    text.remove_prefix(
-      authority_end == std::string_view::npos ? text.size() : authority_end);
+    text.remove_prefix(authority_end == std::string_view::npos ? text.size()
+                                                               : authority_end);
   }
   text = text.substr(0, text.find('#'));
   const auto question = text.find('?');
   auto path = decode(text.substr(0, question), decoding::path);
   auto query = question == std::string_view::npos
-                 ? std::optional<std::map<std::string, std::string>>{
-                   std::map<std::string, std::string>{}}
+                 ? std::optional<std::map<std::string, std::string>>{std::map<
+                   std::string, std::string>{}}
                  : parse_query(text.substr(question + 1));
   if (!path || !query)
     return std::nullopt;

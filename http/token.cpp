@@ -1,12 +1,12 @@
 #include "http/token.hpp"
 
-#include <array>
-#include <charconv>
-#include <stdexcept>
-
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+
+#include <array>
+#include <charconv>
+#include <stdexcept>
 
 namespace carillon::http {
 
@@ -106,10 +106,10 @@ result<issued_token> issue_token(auth_store& store, const scope& s,
                                  std::string name) {
   const auto secret = make_token_secret();
   const new_token token{std::move(name), hash_token_secret(secret), lifetime};
-  const auto id = reason == issue_reason::refresh
-                    ? store.replace_tokens(s, user, token)
-                    : store.add_token(s, user, token,
-                                      reason == issue_reason::login);
+  const auto id
+    = reason == issue_reason::refresh
+        ? store.replace_tokens(s, user, token)
+        : store.add_token(s, user, token, reason == issue_reason::login);
   if (!id)
     return id.error();
   return issued_token{*id, std::to_string(*id) + "|" + secret};

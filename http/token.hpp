@@ -1,13 +1,13 @@
 // Personal access tokens (contract §2.1): made here, kept as SHA-256 only.
 #pragma once
 
+#include "domain/ports/auth_store.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "domain/ports/auth_store.hpp"
 
 namespace carillon::http {
 

@@ -1,11 +1,11 @@
 #include "http/trace.hpp"
 
-#include <array>
-#include <cstdint>
+#include "domain/ids.hpp"
 
 #include <openssl/rand.h>
 
-#include "domain/ids.hpp"
+#include <array>
+#include <cstdint>
 
 namespace carillon::http {
 
@@ -36,10 +36,9 @@ std::optional<std::string> parse_trace_id(std::string_view text) {
   const auto parent = text.substr(36, parent_id_length);
   const auto flags = text.substr(53, flags_length);
   // A later version may append fields; this one has none.
-  const bool right_length = version == "00"
-                              ? text.size() == whole_length
-                              : text.size() == whole_length
-                                  || text[whole_length] == '-';
+  const bool right_length = version == "00" ? text.size() == whole_length
+                                            : text.size() == whole_length
+                                                || text[whole_length] == '-';
   if (!right_length || version == "ff" || text[2] != '-' || text[35] != '-'
       || text[52] != '-' || !is_lower_hex(version) || !is_lower_hex(trace)
       || !is_lower_hex(parent) || !is_lower_hex(flags) || is_all_zero(trace)

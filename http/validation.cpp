@@ -1,12 +1,49 @@
 #include "http/validation.hpp"
 
+#include <algorithm>
+
 #include "domain/text.hpp"
 
 namespace carillon::http {
 
-const json* body_reader::find(const std::string& field) const {
+namespace {
+
+constexpr std::size_t longest_time = 64;
+constexpr std::size_t longest_zone = 50;
+
+/// What no URL holds unescaped (RFC 3986 §2): spaces, controls, quotes.
+bool is_url_character(char c) noexcept {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte > 0x20 && byte != 0x7f && c != '"' && c != '<' && c != '>' && c != '\\';
+}
+
+bool is_web_url(std::string_view text) noexcept {
+  const auto scheme = text.starts_with("https://")  ? 8u
+                      : text.starts_with("http://") ? 7u
+                                                    : 0u;
+  if (scheme == 0 || !std::all_of(text.begin(), text.end(), is_url_character))
+    return false;
+  const auto rest = text.substr(scheme);
+  const auto authority = rest.substr(0, rest.find_first_of("/?#"));
+  const auto host = authority.substr(authority.find('@') + 1); // npos + 1 is 0.
+  return !host.empty() && host.front() != ':';
+}
+
+std::string too_long(std::size_t max) {
+  return "must not be longer than " + std::to_string(max) + " characters.";
+}
+
+} // namespace
+
+const json* body_reader::find(const std::string& field, presence need) {
   const auto i = body_.find(field);
-  return i == body_.end() || i->is_null() ? nullptr : &*i;
+  const bool given = i != body_.end() && !i->is_null()
+                     && !(i->is_string() && i->get_ref<const std::string&>().empty());
+  if (given)
+    return &*i;
+  if (need == presence::required)
+    refuse(field, "is required.");
+  return nullptr;
 }
 
 void body_reader::refuse(const std::string& field, const std::string& reason) {
@@ -19,20 +56,18 @@ std::optional<failure> body_reader::problems() const {
   return failure{errc::invalid_argument, "the body is not valid", errors_, {}};
 }
 
-std::optional<std::string> body_reader::text(const std::string& field, std::size_t max, bool required) {
-  const auto* value = find(field);
-  if (!value || (required && value->is_string() && value->get_ref<const std::string&>().empty())) {
-    if (required)
-      refuse(field, "is required.");
+std::optional<std::string> body_reader::text(const std::string& field, std::size_t max,
+                                             presence need) {
+  const auto* value = find(field, need);
+  if (!value)
     return std::nullopt;
-  }
   if (!value->is_string()) {
     refuse(field, "must be a string.");
     return std::nullopt;
   }
   auto out = value->get<std::string>();
   if (character_count(out) > max) {
-    refuse(field, "must not be longer than " + std::to_string(max) + " characters.");
+    refuse(field, too_long(max));
     return std::nullopt;
   }
   return out;
@@ -52,7 +87,7 @@ std::optional<std::string> body_reader::text_list(const std::string& field, std:
     if (!item.is_string())
       refuse(name, "must be a string.");
     else if (character_count(item.get_ref<const std::string&>()) > max)
-      refuse(name, "must not be longer than " + std::to_string(max) + " characters.");
+      refuse(name, too_long(max));
   }
   return value->dump();
 }
@@ -70,12 +105,17 @@ std::optional<std::string> body_reader::object(const std::string& field) {
   return value->dump();
 }
 
-std::optional<std::vector<uuid>> body_reader::uuid_list(const std::string& field, std::size_t most) {
-  const auto* value = find(field);
+std::optional<std::vector<uuid>> body_reader::uuid_list(const std::string& field, std::size_t most,
+                                                        presence need) {
+  const auto* value = find(field, need);
   if (!value)
     return std::nullopt;
   if (!value->is_array()) {
     refuse(field, "must be an array.");
+    return std::nullopt;
+  }
+  if (value->empty() && need == presence::required) {
+    refuse(field, "must have at least one item.");
     return std::nullopt;
   }
   if (value->size() > most) {
@@ -85,7 +125,8 @@ std::optional<std::vector<uuid>> body_reader::uuid_list(const std::string& field
   std::vector<uuid> out;
   for (std::size_t i = 0; i < value->size(); ++i) {
     const auto& item = (*value)[i];
-    const auto id = item.is_string() ? parse_uuid(item.get_ref<const std::string&>()) : std::nullopt;
+    const auto id
+      = item.is_string() ? parse_uuid(item.get_ref<const std::string&>()) : std::nullopt;
     if (id)
       out.push_back(*id);
     else
@@ -95,7 +136,7 @@ std::optional<std::vector<uuid>> body_reader::uuid_list(const std::string& field
 }
 
 std::optional<std::string> body_reader::time_zone(const std::string& field) {
-  auto zone = text(field, 50);
+  auto zone = text(field, longest_zone);
   if (zone && !is_time_zone(*zone)) {
     refuse(field, "must be a valid time zone.");
     return std::nullopt;
@@ -103,8 +144,9 @@ std::optional<std::string> body_reader::time_zone(const std::string& field) {
   return zone;
 }
 
-std::optional<instant> body_reader::time(const std::string& field, const std::string& zone, bool required) {
-  const auto written = text(field, 64, required);
+std::optional<instant> body_reader::time(const std::string& field, const std::string& zone,
+                                         presence need) {
+  const auto written = text(field, longest_time, need);
   if (!written)
     return std::nullopt;
   const auto parsed = parse_time(*written, zone);
@@ -117,10 +159,7 @@ std::optional<instant> body_reader::time(const std::string& field, const std::st
 
 std::optional<std::string> body_reader::url(const std::string& field, std::size_t max) {
   auto out = text(field, max);
-  if (!out)
-    return out;
-  const auto scheme = out->starts_with("https://") ? 8u : out->starts_with("http://") ? 7u : 0u;
-  if (scheme == 0 || out->size() == scheme || out->find_first_of(" \t\r\n\"<>") != std::string::npos) {
+  if (out && !is_web_url(*out)) {
     refuse(field, "must be a valid URL.");
     return std::nullopt;
   }

@@ -1,5 +1,4 @@
-// Reads fields of a JSON body and collects what is wrong with them
-// (contract §1.4, §1.5, §10). null and absent are alike.
+// Reads the fields of a JSON body (contract §1.4, §1.5, §10).
 #pragma once
 
 #include <optional>
@@ -11,37 +10,49 @@
 
 namespace carillon::http {
 
+enum class presence { optional, required };
+
+/// Collects everything that is wrong, each under its field's name. Absent,
+/// null and the empty text are alike: "not given", as the web client sends
+/// its empty inputs. A reader returns nothing for what is not given and for
+/// what it refused, so ask problems() before using any of it.
 class body_reader {
 public:
+  /// `body` is a JSON object that outlives the reader.
   explicit body_reader(const json& body) : body_(body) {
   }
 
-  /// At most `max` characters; `required` also refuses the empty text.
-  std::optional<std::string> text(const std::string& field, std::size_t max, bool required = false);
+  /// At most `max` characters.
+  std::optional<std::string> text(const std::string& field, std::size_t max,
+                                  presence need = presence::optional);
 
-  /// An array of texts of at most `max` characters, as JSON text.
+  /// An array of texts of at most `max` characters each, as JSON text.
   std::optional<std::string> text_list(const std::string& field, std::size_t max);
 
   /// A JSON object, as JSON text. An empty array counts as an empty object.
   std::optional<std::string> object(const std::string& field);
 
-  std::optional<std::vector<uuid>> uuid_list(const std::string& field, std::size_t most);
+  /// At most `most` UUIDs; a required list is not empty.
+  std::optional<std::vector<uuid>> uuid_list(const std::string& field, std::size_t most,
+                                             presence need = presence::optional);
 
   /// The IANA name of a time zone.
   std::optional<std::string> time_zone(const std::string& field);
 
-  /// A time; a naive one is read in `zone`.
-  std::optional<instant> time(const std::string& field, const std::string& zone, bool required = false);
+  /// A time; a naive one is read in `zone`, which must exist.
+  std::optional<instant> time(const std::string& field, const std::string& zone,
+                              presence need = presence::optional);
 
-  /// http or https, at most `max` characters.
+  /// http or https with a host, at most `max` characters.
   std::optional<std::string> url(const std::string& field, std::size_t max);
 
+  /// The wire text of one of Enum's values.
   template <class Enum>
   std::optional<Enum> choice(const std::string& field) {
-    const auto text = this->text(field, 255);
-    if (!text)
+    const auto written = text(field, 255);
+    if (!written)
       return std::nullopt;
-    auto value = parse<Enum>(*text);
+    auto value = parse<Enum>(*written);
     if (!value)
       refuse(field, "is not one of the allowed values.");
     return value;
@@ -54,7 +65,8 @@ public:
   std::optional<failure> problems() const;
 
 private:
-  const json* find(const std::string& field) const;
+  /// Null when not given; `need` is refused then.
+  const json* find(const std::string& field, presence need = presence::optional);
 
   const json& body_;
   std::vector<field_error> errors_;

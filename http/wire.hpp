@@ -1,12 +1,12 @@
 // Replies as HTTP/1.1 bytes, CORS headers included (contract §1.6).
 #pragma once
 
+#include "http/route.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "http/route.hpp"
 
 namespace carillon::http {
 

@@ -1,8 +1,8 @@
 #include "storage/auth_repository.hpp"
 
-#include <stdexcept>
-
 #include "storage/query_param.hpp"
+
+#include <stdexcept>
 
 namespace carillon::storage {
 
@@ -17,13 +17,15 @@ namespace {
   "FROM carillon.personal_access_tokens t "                                    \
   "JOIN carillon.users u ON u.id = t.tokenable_id AND u.deleted_at IS NULL "
 
-constexpr auto select_token = "SELECT " CARILLON_TOKEN_COLUMNS
-  "WHERE t.id = $1 AND t.tokenable_type = 'user' "
-  "AND ($2::uuid IS NULL OR u.tenant_id = $2::uuid)";
+constexpr auto select_token
+  = "SELECT " CARILLON_TOKEN_COLUMNS
+    "WHERE t.id = $1 AND t.tokenable_type = 'user' "
+    "AND ($2::uuid IS NULL OR u.tenant_id = $2::uuid)";
 
-constexpr auto select_token_by_hash = "SELECT " CARILLON_TOKEN_COLUMNS
-  "WHERE t.token = $1 AND t.tokenable_type = 'user' "
-  "AND ($2::uuid IS NULL OR u.tenant_id = $2::uuid)";
+constexpr auto select_token_by_hash
+  = "SELECT " CARILLON_TOKEN_COLUMNS
+    "WHERE t.token = $1 AND t.tokenable_type = 'user' "
+    "AND ($2::uuid IS NULL OR u.tenant_id = $2::uuid)";
 
 #undef CARILLON_TOKEN_COLUMNS
 
@@ -39,15 +41,17 @@ constexpr auto update_token_use
   "id, tenant_id, name, email, avatar_url, timezone, status, "                 \
   "role_in_tenant, email_verified_at, created_at "
 
-constexpr auto select_credentials = "SELECT " CARILLON_ACCOUNT_COLUMNS
-  ", password, mfa_enabled FROM carillon.users "
-  "WHERE lower(email) = lower($1) AND deleted_at IS NULL "
-  "AND ($2::uuid IS NULL OR tenant_id = $2::uuid) "
-  "ORDER BY created_at, id LIMIT 1";
+constexpr auto select_credentials
+  = "SELECT " CARILLON_ACCOUNT_COLUMNS
+    ", password, mfa_enabled FROM carillon.users "
+    "WHERE lower(email) = lower($1) AND deleted_at IS NULL "
+    "AND ($2::uuid IS NULL OR tenant_id = $2::uuid) "
+    "ORDER BY created_at, id LIMIT 1";
 
-constexpr auto select_account = "SELECT " CARILLON_ACCOUNT_COLUMNS
-  "FROM carillon.users WHERE id = $1::uuid AND deleted_at IS NULL "
-  "AND tenant_id = $2::uuid";
+constexpr auto select_account
+  = "SELECT " CARILLON_ACCOUNT_COLUMNS
+    "FROM carillon.users WHERE id = $1::uuid AND deleted_at IS NULL "
+    "AND tenant_id = $2::uuid";
 
 #undef CARILLON_ACCOUNT_COLUMNS
 
@@ -140,8 +144,7 @@ result<std::int64_t> insert_for(pqxx::work& tx, user_id user,
 result<std::optional<stored_token>>
 auth_repository::find_token(const scope& s, std::int64_t id) {
   return db_.transact(
-    "find_token",
-    [&](pqxx::work& tx) -> result<std::optional<stored_token>> {
+    "find_token", [&](pqxx::work& tx) -> result<std::optional<stored_token>> {
       return token_from_rows(tx.exec_params(select_token, id, tenant_param(s)));
     });
 }
@@ -173,10 +176,9 @@ auth_repository::find_credentials(const scope& s, const std::string& email) {
         = tx.exec_params(select_credentials, email, tenant_param(s));
       if (rows.empty())
         return std::optional<credentials>{};
-      return std::optional<credentials>{
-        credentials{account_from_row(rows[0]),
-                    text_or_empty(rows[0]["password"]),
-                    rows[0]["mfa_enabled"].as<bool>()}};
+      return std::optional<credentials>{credentials{
+        account_from_row(rows[0]), text_or_empty(rows[0]["password"]),
+        rows[0]["mfa_enabled"].as<bool>()}};
     });
 }
 
@@ -193,20 +195,21 @@ result<account> auth_repository::load_account(const scope& s, user_id user) {
 result<std::int64_t> auth_repository::add_token(const scope& s, user_id user,
                                                 const new_token& token,
                                                 bool login) {
-  return db_.transact(
-    "add_token", [&](pqxx::work& tx) -> result<std::int64_t> {
-      const auto rows
-        = tx.exec_params(lock_user, to_string(user), tenant_param(s));
-      if (rows.empty())
-        return no_such_user();
-      if (read_enum<user_status>(rows[0][0]) != user_status::active)
-        return failure{errc::conflict, "user is not active",
-                       {{"email", "This account is not active."}}, {}};
-      if (login)
-        tx.exec_params(update_last_login, to_string(user), tenant_param(s));
-      tx.exec_params(delete_surplus_tokens, to_string(user));
-      return insert_for(tx, user, token);
-    });
+  return db_.transact("add_token", [&](pqxx::work& tx) -> result<std::int64_t> {
+    const auto rows
+      = tx.exec_params(lock_user, to_string(user), tenant_param(s));
+    if (rows.empty())
+      return no_such_user();
+    if (read_enum<user_status>(rows[0][0]) != user_status::active)
+      return failure{errc::conflict,
+                     "user is not active",
+                     {{"email", "This account is not active."}},
+                     {}};
+    if (login)
+      tx.exec_params(update_last_login, to_string(user), tenant_param(s));
+    tx.exec_params(delete_surplus_tokens, to_string(user));
+    return insert_for(tx, user, token);
+  });
 }
 
 result<std::int64_t> auth_repository::replace_tokens(const scope& s,

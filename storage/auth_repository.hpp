@@ -10,8 +10,7 @@ namespace carillon::storage {
 /// Used on the connection's thread only.
 class auth_repository final : public auth_store {
 public:
-  explicit auth_repository(connection& db) : db_(db) {
-  }
+  explicit auth_repository(connection& db) : db_(db) {}
 
   result<std::optional<stored_token>> find_token(const scope& s,
                                                  std::int64_t id) override;

@@ -1,3 +1,4 @@
+// Posts, their targets and approvals in PostgreSQL.
 #pragma once
 
 #include "domain/ports/post_store.hpp"
@@ -5,19 +6,26 @@
 
 namespace carillon::storage {
 
+/// Used on the connection's thread only.
 class post_repository final : public post_store {
 public:
   explicit post_repository(connection& db) : db_(db) {
   }
 
   result<post_detail> create(const scope& who, workspace_id workspace, const post_actor& actor,
-                             const post_content& content) override;
+                             const new_post& draft) override;
   result<post_detail> load(const scope& who, workspace_id workspace, post_id id) override;
-  result<post_page> list(const scope& who, workspace_id workspace, const post_filter& filter) override;
+  result<post_page> list(const scope& who, workspace_id workspace,
+                         const post_filter& filter) override;
   result<post_detail> update(const scope& who, workspace_id workspace, post_id id,
                              const post_actor& actor, const post_content& content) override;
   result<done> remove(const scope& who, workspace_id workspace, post_id id,
                       const post_actor& actor) override;
+  result<post_detail> set_targets(const scope& who, workspace_id workspace, post_id id,
+                                  const post_actor& actor,
+                                  const std::vector<social_account_id>& accounts) override;
+  result<done> remove_target(const scope& who, workspace_id workspace, post_id id,
+                             target_id target, const post_actor& actor) override;
   result<post_detail> submit(const scope& who, workspace_id workspace, post_id id,
                              const post_actor& actor, hints& out) override;
   result<approval> approve(const scope& who, workspace_id workspace, post_id id,
@@ -26,10 +34,12 @@ public:
   result<approval> reject(const scope& who, workspace_id workspace, post_id id,
                           const post_actor& actor, const std::string& reason,
                           const std::optional<std::string>& comment, hints& out) override;
-  result<std::vector<approval>> approvals(const scope& who, workspace_id workspace, post_id id) override;
+  result<std::vector<approval>> approvals(const scope& who, workspace_id workspace,
+                                          post_id id) override;
   result<post_detail> schedule(const scope& who, workspace_id workspace, post_id id,
                                const post_actor& actor, instant at,
-                               const std::optional<std::string>& zone, bool move, hints& out) override;
+                               const std::optional<std::string>& zone, bool move,
+                               hints& out) override;
   result<post_detail> publish(const scope& who, workspace_id workspace, post_id id,
                               const post_actor& actor, hints& out) override;
   result<post_detail> cancel(const scope& who, workspace_id workspace, post_id id,

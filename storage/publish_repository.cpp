@@ -14,6 +14,7 @@
 #include "storage/job_writer.hpp"
 #include "storage/notification_writer.hpp"
 #include "storage/ownership_repository.hpp"
+#include "storage/social_account_repository.hpp"
 
 namespace carillon::storage {
 
@@ -564,7 +565,7 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
       account.platform_account_id = row["platform_account_id"].as<std::string>();
       const auto decrypt = [&]() -> result<std::string> {
         return tokens_.decrypt(row["access_token_encrypted"].as<std::string>(),
-                               row["account_id"].as<std::string>());
+                               bound_to(read_id<social_account_id>(row["account_id"]), "access_token"));
       };
       const auto text = text_for(*post, text_or_empty(row["content_override"]), platform);
 

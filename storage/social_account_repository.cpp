@@ -154,10 +154,6 @@ result<std::optional<std::string>> metadata_of(const new_social_account& a) {
   return std::optional<std::string>{metadata.dump()};
 }
 
-std::string bound_to(social_account_id id, std::string_view column) {
-  return to_string(id) + '/' + std::string{column};
-}
-
 /// The row of this platform account, new or old, locked.
 social_account_id claim(pqxx::transaction_base& tx, const std::string& tenant,
                         const new_social_account& a) {
@@ -179,6 +175,10 @@ social_account_id claim(pqxx::transaction_base& tx, const std::string& tenant,
 }
 
 } // namespace
+
+std::string bound_to(social_account_id id, std::string_view column) {
+  return to_string(id) + '/' + std::string{column};
+}
 
 result<publishing_account>
 load_publishing_account(pqxx::transaction_base& tx, const token_cipher& cipher,

@@ -8,6 +8,10 @@
 
 namespace carillon::storage {
 
+/// What an encrypted token of the account belongs to: it decrypts with this
+/// only (docs/adr/0001-token-encryption-in-storage.md).
+std::string bound_to(social_account_id id, std::string_view column);
+
 /// load_credentials inside the caller's transaction.
 result<publishing_account>
 load_publishing_account(pqxx::transaction_base& tx, const token_cipher& cipher,

@@ -56,17 +56,17 @@ void add_token_command(CLI::App& app, chosen_command& chosen) {
   auto* command = app.add_subcommand("token", "API tokens");
   command->require_subcommand(1);
   command->fallthrough();
+  command->footer("The token goes to standard output, everything else to standard error. A user\n"
+              "keeps his 10 newest live tokens.\n\n"
+              "Example:\n"
+              "  token=$(carillon token create --email owner@acme.example)\n"
+              "  curl -H \"Authorization: Bearer $token\" http://127.0.0.1:8080/api/v1/user\n");
   auto options = std::make_shared<create_options>();
   auto* sub = command->add_subcommand("create", "Make an API token for a user");
   sub->add_option("--email", options->email, "Whose token")->required();
   sub->add_option("--name", options->name, "What it is for")->capture_default_str();
   sub->add_option("--expires", options->expires, "How long it is valid: 12h, 30d")
     ->capture_default_str();
-  sub->footer("The token goes to standard output, everything else to standard error. A user\n"
-              "keeps his 10 newest live tokens.\n\n"
-              "Example:\n"
-              "  token=$(carillon token create --email owner@acme.example)\n"
-              "  curl -H \"Authorization: Bearer $token\" http://127.0.0.1:8080/api/v1/user\n");
   sub->callback([&chosen, options] {
     chosen.run = [options](const command_input& input) { return create(input, *options); };
   });

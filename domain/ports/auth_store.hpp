@@ -1,16 +1,16 @@
 // Users who log in and the tokens they hold (contract §2.1, §2.2).
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <optional>
-#include <string>
-
 #include "domain/enums.hpp"
 #include "domain/ids.hpp"
 #include "domain/instant.hpp"
 #include "domain/result.hpp"
 #include "domain/scope.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
 
 namespace carillon {
 
@@ -37,8 +37,8 @@ struct credentials {
 /// A user's token as it is stored, and whose it is.
 struct stored_token {
   std::int64_t id = 0;
-  std::string secret_hash; ///< SHA-256, 64 hex digits.
-  bool expired = false;    ///< By the database's clock.
+  std::string secret_hash;  ///< SHA-256, 64 hex digits.
+  bool expired = false;     ///< By the database's clock.
   bool used_lately = false; ///< `last_used_at` is less than a minute old.
   user_id user;
   tenant_id tenant;
@@ -62,8 +62,9 @@ public:
   virtual ~auth_store() = default;
 
   /// Nothing: no such token, or its owner is gone or is no user.
-  virtual result<std::optional<stored_token>>
-  find_token(const scope& s, std::int64_t id) = 0;
+  virtual result<std::optional<stored_token>> find_token(const scope& s,
+                                                         std::int64_t id)
+    = 0;
 
   virtual result<std::optional<stored_token>>
   find_token_by_hash(const scope& s, const std::string& secret_hash) = 0;
@@ -82,18 +83,20 @@ public:
   /// 10 live ones remain; `login` also sets `last_login_at`. Returns its id.
   /// errc::not_found without such a user, errc::conflict on `email` when he
   /// is not active.
-  virtual result<std::int64_t>
-  add_token(const scope& s, user_id user, const new_token& token, bool login)
+  virtual result<std::int64_t> add_token(const scope& s, user_id user,
+                                         const new_token& token, bool login)
     = 0;
 
   /// Removes all tokens of the user and adds one; fails as add_token, but for
   /// the status, which a holder of a live token need not have.
-  virtual result<std::int64_t>
-  replace_tokens(const scope& s, user_id user, const new_token& token) = 0;
+  virtual result<std::int64_t> replace_tokens(const scope& s, user_id user,
+                                              const new_token& token)
+    = 0;
 
   /// Fine also when it is already gone.
-  virtual result<done>
-  revoke_token(const scope& s, user_id user, std::int64_t id) = 0;
+  virtual result<done> revoke_token(const scope& s, user_id user,
+                                    std::int64_t id)
+    = 0;
 };
 
 } // namespace carillon

@@ -45,7 +45,8 @@ struct post {
 struct post_target {
   target_id id;
   social_account_id account;
-  network platform = network::mastodon;
+  std::string platform_code;       ///< As stored.
+  std::optional<network> platform; ///< Nothing: a newer node's network.
   std::string account_name;
   target_status status = target_status::pending;
   std::optional<std::string> external_id;
@@ -87,22 +88,27 @@ struct approval {
   instant decided_at{};
 };
 
-/// Nothing in an update means: keep what is stored.
+/// What a post says. Nothing in an update means: keep what is stored.
 struct post_content {
   std::optional<std::string> content_text;
   std::optional<std::string> content_variations;
-  std::optional<post_type> type;
-  std::optional<instant> scheduled_at;
-  std::optional<std::string> scheduled_timezone;
   std::optional<std::string> hashtags;
   std::optional<std::string> mentions;
   std::optional<std::string> link_url;
   std::optional<std::string> first_comment;
-  std::optional<std::vector<social_account_id>> accounts;
+};
+
+/// A draft. The time is a wish until the post is scheduled.
+struct new_post {
+  post_content content;
+  post_type type = post_type::standard;
+  std::optional<instant> scheduled_at;
+  std::optional<std::string> scheduled_timezone;
+  std::vector<social_account_id> accounts; ///< An account counts once.
 };
 
 struct post_filter {
-  enum class column { created_at, updated_at, scheduled_at, published_at, status };
+  enum class column { created_at, updated_at, submitted_at, scheduled_at, published_at, status };
   std::optional<post_status> status;
   std::optional<user_id> author;
   std::optional<post_type> type;
@@ -127,29 +133,43 @@ struct post_actor {
   std::string correlation_id;
 };
 
-/// Failures of the commands: not_found; forbidden, where contract §3.2 says
-/// 403 for the wrong status; conflict on `post`, `content` or `targets`,
-/// where it says 422; invalid_argument on `social_account_ids.N` for an
-/// account that is not the workspace's, and on `scheduled_at` for a time that
-/// is not in the future of the database's clock.
+/// Every call needs a tenant scope. Failures of the commands: not_found;
+/// forbidden, where contract §3.2 says 403 for the wrong status; conflict on
+/// `post`, `content` or `targets`, where it says 422; invalid_argument on
+/// `social_account_ids.N` for an account that is not the workspace's, and on
+/// `scheduled_at` for a time that is not in the future of the database's
+/// clock. Every call also fails as storage's connection::transact says. A
+/// command that fails has changed nothing and adds no hints.
 class post_store {
 public:
   virtual ~post_store() = default;
 
   virtual result<post_detail> create(const scope& who, workspace_id workspace,
-                                     const post_actor& actor, const post_content& content)
+                                     const post_actor& actor, const new_post& draft)
     = 0;
   virtual result<post_detail> load(const scope& who, workspace_id workspace, post_id id) = 0;
   virtual result<post_page> list(const scope& who, workspace_id workspace, const post_filter& filter)
     = 0;
 
-  /// A rejected post becomes a draft and loses its reason.
+  /// Of a draft or rejected post; a rejected one becomes a draft and loses its
+  /// reason.
   virtual result<post_detail> update(const scope& who, workspace_id workspace, post_id id,
                                      const post_actor& actor, const post_content& content)
     = 0;
   /// Soft; a published or publishing post stays.
   virtual result<done> remove(const scope& who, workspace_id workspace, post_id id,
                               const post_actor& actor)
+    = 0;
+
+  /// Replaces all targets of a draft or rejected post.
+  virtual result<post_detail> set_targets(const scope& who, workspace_id workspace, post_id id,
+                                          const post_actor& actor,
+                                          const std::vector<social_account_id>& accounts)
+    = 0;
+  /// not_found: the target is not this post's. conflict on `post`: the post is
+  /// neither draft nor rejected.
+  virtual result<done> remove_target(const scope& who, workspace_id workspace, post_id id,
+                                     target_id target, const post_actor& actor)
     = 0;
 
   /// Tells the workspace's owners and admins.
@@ -165,12 +185,13 @@ public:
                                   const post_actor& actor, const std::string& reason,
                                   const std::optional<std::string>& comment, hints& out)
     = 0;
+  /// Latest first.
   virtual result<std::vector<approval>> approvals(const scope& who, workspace_id workspace,
                                                   post_id id)
     = 0;
 
   /// Of an approved post, or (`move`) of a scheduled one. A zone that is not
-  /// given stays. Tells the author, and hints post_due.
+  /// given stays, else it is UTC. Tells the author, and hints post_due.
   virtual result<post_detail> schedule(const scope& who, workspace_id workspace, post_id id,
                                        const post_actor& actor, instant at,
                                        const std::optional<std::string>& zone, bool move, hints& out)

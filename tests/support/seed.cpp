@@ -1,15 +1,10 @@
 #include "tests/support/seed.hpp"
 
+#include "storage/social_account_repository.hpp"
+
 namespace carillon::test {
 
 namespace {
-
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (char c : text)
-    out += c == '\'' ? std::string{"''"} : std::string{c};
-  return out + "'";
-}
 
 template <class Id>
 std::string sql(const Id& id) {
@@ -21,6 +16,43 @@ std::string sql(const Id& id) {
 const storage::token_cipher& test_cipher() {
   static const storage::token_cipher cipher{std::string(32, 'k')};
   return cipher;
+}
+
+std::string quoted(const std::string& text) {
+  std::string out = "'";
+  for (char c : text)
+    out += c == '\'' ? std::string{"''"} : std::string{c};
+  return out + "'";
+}
+
+tenant_id add_tenant(test_database& db, const std::string& slug, const std::string& status) {
+  const auto id = tenant_id::make();
+  db.exec("INSERT INTO carillon.tenants (id, name, slug, status) VALUES (" + sql(id) + ", " + quoted(slug)
+          + ", " + quoted(slug) + ", " + quoted(status) + ")");
+  return id;
+}
+
+user_id add_user(test_database& db, tenant_id tenant, const std::string& name, tenant_role role,
+                 const std::string& status) {
+  const auto id = user_id::make();
+  db.exec("INSERT INTO carillon.users (id, tenant_id, email, name, status, role_in_tenant) VALUES ("
+          + sql(id) + ", " + sql(tenant) + ", " + quoted(name + "@" + to_string(tenant) + ".example") + ", "
+          + quoted(name) + ", " + quoted(status) + ", " + quoted(std::string{to_string(role)}) + ")");
+  return id;
+}
+
+workspace_id add_workspace(test_database& db, tenant_id tenant, const std::string& slug) {
+  const auto id = workspace_id::make();
+  db.exec("INSERT INTO carillon.workspaces (id, tenant_id, name, slug) VALUES (" + sql(id) + ", "
+          + sql(tenant) + ", " + quoted(slug) + ", " + quoted(slug) + ")");
+  return id;
+}
+
+void add_member(test_database& db, tenant_id tenant, workspace_id workspace, user_id user,
+                workspace_role role) {
+  db.exec("INSERT INTO carillon.workspace_memberships (id, tenant_id, workspace_id, user_id, role) VALUES ("
+          + sql(make_uuid_v7()) + ", " + sql(tenant) + ", " + sql(workspace) + ", " + sql(user) + ", "
+          + quoted(std::string{to_string(role)}) + ")");
 }
 
 seed::seed(test_database& db)
@@ -44,7 +76,7 @@ workspace_id seed::add_workspace() {
 social_account_id seed::add_account(workspace_id owner, const std::string& platform,
                                     const std::string& instance_url) {
   const auto id = social_account_id::make();
-  const auto token = test_cipher().encrypt("sandbox-acme", to_string(id));
+  const auto token = test_cipher().encrypt("sandbox-acme", storage::bound_to(id, "access_token"));
   db_.exec("INSERT INTO carillon.social_accounts (id, tenant_id, workspace_id, platform, platform_account_id, "
            "account_name, access_token_encrypted, connected_by_user_id, metadata) VALUES ("
            + sql(id) + ", " + sql(tenant) + ", " + sql(owner) + ", " + quoted(platform) + ", "

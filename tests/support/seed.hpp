@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "domain/enums.hpp"
 #include "domain/ids.hpp"
 #include "storage/token_cipher.hpp"
 #include "tests/support/test_database.hpp"
@@ -11,6 +12,26 @@ namespace carillon::test {
 
 /// The key of every test.
 const storage::token_cipher& test_cipher();
+
+/// As an SQL literal.
+std::string quoted(const std::string& text);
+template <class Tag>
+std::string quoted(const strong_id<Tag>& id) {
+  return quoted(to_string(id));
+}
+
+// -- single rows ----------------------------------------------------------------
+
+tenant_id add_tenant(test_database& db, const std::string& slug, const std::string& status = "active");
+
+/// `<name>@<tenant id>.example`.
+user_id add_user(test_database& db, tenant_id tenant, const std::string& name,
+                 tenant_role role = tenant_role::member, const std::string& status = "active");
+
+workspace_id add_workspace(test_database& db, tenant_id tenant, const std::string& slug);
+
+void add_member(test_database& db, tenant_id tenant, workspace_id workspace, user_id user,
+                workspace_role role);
 
 class seed {
 public:

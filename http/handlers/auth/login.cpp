@@ -1,13 +1,13 @@
 #include "http/handlers/auth/login.hpp"
 
-#include <optional>
-
 #include "domain/ports/auth_store.hpp"
 #include "domain/text.hpp"
 #include "http/envelope.hpp"
 #include "http/handlers/auth/user.hpp"
 #include "http/password_hasher.hpp"
 #include "http/token.hpp"
+
+#include <optional>
 
 namespace carillon::http::login {
 
@@ -114,17 +114,17 @@ void admit(const attempt_ptr& a, const credentials& known) {
 void verify(const attempt_ptr& a, std::optional<credentials> known,
             password_hasher& passwords) {
   auto hash = known ? known->password_hash : std::string{};
-  const bool accepted = passwords.verify(
-    a->in.password, std::move(hash),
-    [a, known = std::move(known)](bool matches) {
-      if (!matches || !known)
-        a->x->answer(wrong_credentials());
-      else
-        admit(a, *known);
-    });
+  const bool accepted
+    = passwords.verify(a->in.password, std::move(hash),
+                       [a, known = std::move(known)](bool matches) {
+                         if (!matches || !known)
+                           a->x->answer(wrong_credentials());
+                         else
+                           admit(a, *known);
+                       });
   if (!accepted)
-    a->x->answer(failure{errc::transient, "password queue is full", {},
-                         std::chrono::seconds{1}});
+    a->x->answer(failure{
+      errc::transient, "password queue is full", {}, std::chrono::seconds{1}});
 }
 
 } // namespace
@@ -148,8 +148,8 @@ result<input> parse(std::string_view text) {
       errors.push_back({"remember", "This must be true or false."});
   }
   if (!errors.empty())
-    return failure{errc::invalid_argument, "bad login input",
-                   std::move(errors), {}};
+    return failure{
+      errc::invalid_argument, "bad login input", std::move(errors), {}};
   return out;
 }
 
@@ -160,8 +160,8 @@ start_with(password_hasher& passwords, auth_settings settings) {
     if (!in)
       return x->answer(in.error());
     auto a = std::make_shared<attempt>();
-    a->lifetime = in->remember ? settings.remembered_lifetime
-                               : settings.token_lifetime;
+    a->lifetime
+      = in->remember ? settings.remembered_lifetime : settings.token_lifetime;
     a->in = std::move(*in);
     a->x = x;
     x->ask_database<std::optional<credentials>>(

@@ -1,13 +1,13 @@
 // POST /auth/login: credentials for a token.
 #pragma once
 
+#include "http/exchange.hpp"
+#include "http/handlers/auth/routes.hpp"
+
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include "http/exchange.hpp"
-#include "http/handlers/auth/routes.hpp"
 
 namespace carillon::http::login {
 

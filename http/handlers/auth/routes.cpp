@@ -18,12 +18,11 @@ std::vector<route> auth_routes(password_hasher& passwords,
                  .pattern = "/api/v1/auth/logout",
                  .need = access::identity,
                  .run = session_end::run});
-  out.push_back({.method = "POST",
-                 .pattern = "/api/v1/auth/refresh",
-                 .need = access::identity,
-                 .run = [settings](call& c) {
-                   return session_refresh::run(c, settings);
-                 }});
+  out.push_back(
+    {.method = "POST",
+     .pattern = "/api/v1/auth/refresh",
+     .need = access::identity,
+     .run = [settings](call& c) { return session_refresh::run(c, settings); }});
   for (const char* pattern : {"/api/v1/user", "/api/v1/auth/me"})
     out.push_back({.method = "GET",
                    .pattern = pattern,

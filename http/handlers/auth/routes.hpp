@@ -1,10 +1,10 @@
 // Login, logout, refresh and the caller's own account (contract §2.1, §2.2).
 #pragma once
 
+#include "http/route.hpp"
+
 #include <chrono>
 #include <vector>
-
-#include "http/route.hpp"
 
 namespace carillon::http {
 

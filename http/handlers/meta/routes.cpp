@@ -36,13 +36,13 @@ std::string_view openapi_description() noexcept {
 }
 
 std::vector<route> meta_routes(const clock_port& clock) {
-  const auto local = [](const char* pattern,
-                        std::function<reply(const request&)> answer) {
-    return route{.method = "GET",
-                 .pattern = pattern,
-                 .need = access::open,
-                 .local = std::move(answer)};
-  };
+  const auto local
+    = [](const char* pattern, std::function<reply(const request&)> answer) {
+        return route{.method = "GET",
+                     .pattern = pattern,
+                     .need = access::open,
+                     .local = std::move(answer)};
+      };
   return {
     local("/api", api_info),
     local("/up", alive),

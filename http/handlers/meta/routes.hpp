@@ -2,10 +2,10 @@
 // (contract §1.1). None of it needs the database.
 #pragma once
 
+#include "http/route.hpp"
+
 #include <string_view>
 #include <vector>
-
-#include "http/route.hpp"
 
 namespace carillon::http {
 

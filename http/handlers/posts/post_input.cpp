@@ -14,6 +14,7 @@ constexpr std::size_t max_first_comment = 2'000;
 constexpr std::size_t max_reason = 1'000;
 constexpr std::size_t max_accounts = 100;
 constexpr std::size_t max_search = 255;
+constexpr int default_per_page = 15;
 constexpr std::size_t date_length = std::string_view{"2026-02-07"}.size();
 
 std::optional<instant> read_date(const std::string& text, bool end_of_day) {
@@ -43,50 +44,82 @@ std::string either(const request& req, const char* name, const char* alias) {
   return value.empty() ? req.query_value(alias) : value;
 }
 
-} // namespace
-
-result<post_content> parse_content(const json& body) {
-  body_reader in{body};
+post_content read_content(body_reader& in) {
   post_content out;
   out.content_text = in.text("content_text", max_content);
   out.content_variations = in.object("content_variations");
-  out.type = in.choice<post_type>("post_type");
-  out.scheduled_timezone = in.time_zone("scheduled_timezone");
-  out.scheduled_at = in.time("scheduled_at", out.scheduled_timezone.value_or("UTC"));
   out.hashtags = in.text_list("hashtags", max_tag);
   out.mentions = in.text_list("mentions", max_tag);
   out.link_url = in.url("link_url", max_link);
   out.first_comment = in.text("first_comment", max_first_comment);
-  if (const auto ids = in.uuid_list("social_account_ids", max_accounts)) {
-    out.accounts.emplace();
+  return out;
+}
+
+std::vector<social_account_id> read_accounts(body_reader& in, presence need) {
+  std::vector<social_account_id> out;
+  if (const auto ids = in.uuid_list("social_account_ids", max_accounts, need))
     for (const auto& id : *ids)
-      out.accounts->push_back({id});
-  }
+      out.push_back({id});
+  return out;
+}
+
+/// `value`, unless `in` refused something.
+template <class T>
+result<T> unless_refused(const body_reader& in, T value) {
   if (auto bad = in.problems())
     return std::move(*bad);
-  return out;
+  return value;
+}
+
+void read_page_into(post_filter& out, const request& req) {
+  const auto page = read_page(req, default_per_page);
+  out.page = page.page;
+  out.per_page = page.per_page;
+}
+
+} // namespace
+
+result<new_post> parse_new_post(const json& body) {
+  body_reader in{body};
+  new_post out;
+  out.content = read_content(in);
+  out.type = in.choice<post_type>("post_type").value_or(post_type::standard);
+  out.scheduled_timezone = in.time_zone("scheduled_timezone");
+  out.scheduled_at = in.time("scheduled_at", out.scheduled_timezone.value_or("UTC"));
+  out.accounts = read_accounts(in, presence::optional);
+  return unless_refused(in, std::move(out));
+}
+
+result<post_content> parse_content(const json& body) {
+  body_reader in{body};
+  return unless_refused(in, read_content(in));
+}
+
+result<std::vector<social_account_id>> parse_accounts(const json& body) {
+  body_reader in{body};
+  return unless_refused(in, read_accounts(in, presence::required));
 }
 
 result<schedule_input> parse_schedule(const json& body, const std::string& stored_zone) {
   body_reader in{body};
   schedule_input out;
   out.zone = in.time_zone("timezone");
-  const auto at = in.time("scheduled_at", out.zone.value_or(stored_zone), true);
-  if (auto bad = in.problems())
-    return std::move(*bad);
-  out.at = *at;
-  return out;
+  out.at = in.time("scheduled_at", out.zone.value_or(stored_zone), presence::required)
+             .value_or(instant{});
+  return unless_refused(in, std::move(out));
 }
 
-result<decision_input> parse_decision(const json& body, bool needs_reason) {
+result<approve_input> parse_approve(const json& body) {
   body_reader in{body};
-  decision_input out;
-  if (needs_reason)
-    out.reason = in.text("reason", max_reason, true).value_or("");
+  return unless_refused(in, approve_input{in.text("comment", max_reason)});
+}
+
+result<reject_input> parse_reject(const json& body) {
+  body_reader in{body};
+  reject_input out;
+  out.reason = in.text("reason", max_reason, presence::required).value_or("");
   out.comment = in.text("comment", max_reason);
-  if (auto bad = in.problems())
-    return std::move(*bad);
-  return out;
+  return unless_refused(in, std::move(out));
 }
 
 post_filter parse_filter(const request& req) {
@@ -99,9 +132,16 @@ post_filter parse_filter(const request& req) {
   out.search = first_characters(req.query_value("search"), max_search);
   out.sort = read_column(either(req, "sort_by", "sort"));
   out.ascending = either(req, "sort_dir", "direction") == "asc";
-  const auto page = read_page(req, 15);
-  out.page = page.page;
-  out.per_page = page.per_page;
+  read_page_into(out, req);
+  return out;
+}
+
+post_filter parse_approvals_filter(const request& req) {
+  post_filter out;
+  out.status = post_status::submitted;
+  out.sort = post_filter::column::submitted_at;
+  out.ascending = true;
+  read_page_into(out, req);
   return out;
 }
 

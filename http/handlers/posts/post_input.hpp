@@ -6,7 +6,15 @@
 
 namespace carillon::http::posts {
 
+/// POST /posts. A naive `scheduled_at` is read in `scheduled_timezone`, else
+/// in UTC.
+result<new_post> parse_new_post(const json& body);
+
+/// PUT /posts/{post}: the text fields; all others are ignored.
 result<post_content> parse_content(const json& body);
+
+/// PUT /posts/{post}/targets: at least one account.
+result<std::vector<social_account_id>> parse_accounts(const json& body);
 
 struct schedule_input {
   instant at{};
@@ -16,14 +24,24 @@ struct schedule_input {
 /// A naive time is read in the given zone, else in `stored_zone`.
 result<schedule_input> parse_schedule(const json& body, const std::string& stored_zone);
 
-struct decision_input {
-  std::string reason; ///< Empty when not asked for.
+struct approve_input {
   std::optional<std::string> comment;
 };
 
-result<decision_input> parse_decision(const json& body, bool needs_reason);
+struct reject_input {
+  std::string reason;
+  std::optional<std::string> comment;
+};
 
-/// Unknown values are no filter, unknown columns the default one.
+result<approve_input> parse_approve(const json& body);
+result<reject_input> parse_reject(const json& body);
+
+/// GET /posts. Never fails: unknown values are no filter, an unknown column
+/// is the default one. A date without a time means that whole day (UTC);
+/// `sort`/`direction` are aliases of `sort_by`/`sort_dir`.
 post_filter parse_filter(const request& req);
+
+/// GET /approvals: submitted posts, the longest waiting first.
+post_filter parse_approvals_filter(const request& req);
 
 } // namespace carillon::http::posts

@@ -4,6 +4,7 @@ namespace carillon::http::posts {
 
 namespace {
 
+/// JSON text of a column.
 json stored(const std::string& text) {
   if (text.empty())
     return nullptr;
@@ -11,7 +12,6 @@ json stored(const std::string& text) {
   return value.is_discarded() ? json(nullptr) : value;
 }
 
-/// A missing text or number is null.
 template <class T>
 json or_null(const std::optional<T>& value) {
   return value ? json(*value) : json(nullptr);
@@ -23,6 +23,13 @@ json or_null(const std::optional<instant>& t) {
 
 json or_null(const std::string& text) {
   return text.empty() ? json(nullptr) : json(text);
+}
+
+/// A code that this build does not know is shown as the newer networks are.
+std::string shown_code(const post_target& t, bool compat_platform_codes) {
+  if (!compat_platform_codes)
+    return t.platform_code;
+  return std::string{to_string(compat(t.platform.value_or(network::mastodon)))};
 }
 
 } // namespace
@@ -55,8 +62,8 @@ json render(const post_id& owner, const post_target& t, bool compat_platform_cod
   return {{"id", to_string(t.id)},
           {"post_id", to_string(owner)},
           {"social_account_id", to_string(t.account)},
-          {"platform", to_string(compat_platform_codes ? compat(t.platform) : t.platform)},
-          {"network", to_string(t.platform)},
+          {"platform", shown_code(t, compat_platform_codes)},
+          {"network", t.platform ? json(to_string(*t.platform)) : json(nullptr)},
           {"account_name", t.account_name},
           {"status", to_string(t.status)},
           {"platform_post_id", or_null(t.external_id)},
@@ -93,13 +100,20 @@ json render(const approval& a) {
           {"decided_at", format_api_time(a.decided_at)}};
 }
 
-json render_detail(const post_detail& d, bool compat_platform_codes) {
-  json out{{"post", render(d.post)}, {"targets", json::array()}, {"media", json::array()}};
+json render_targets(const post_detail& d, bool compat_platform_codes) {
+  auto out = json::array();
   for (const auto& target : d.targets)
-    out["targets"].push_back(render(d.post.id, target, compat_platform_codes));
-  for (const auto& media : d.media)
-    out["media"].push_back(render(d.post.id, media));
+    out.push_back(render(d.post.id, target, compat_platform_codes));
   return out;
+}
+
+json render_detail(const post_detail& d, bool compat_platform_codes) {
+  auto media = json::array();
+  for (const auto& m : d.media)
+    media.push_back(render(d.post.id, m));
+  return {{"post", render(d.post)},
+          {"targets", render_targets(d, compat_platform_codes)},
+          {"media", std::move(media)}};
 }
 
 json render_mutation(const post_detail& d, bool compat_platform_codes) {

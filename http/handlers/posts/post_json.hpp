@@ -7,9 +7,16 @@
 namespace carillon::http::posts {
 
 json render(const post& p);
+
+/// `network` is the true code (null: not known to this build); `platform` is
+/// what clients that know only the five older codes can show, while
+/// `compat_platform_codes` is on.
 json render(const post_id& owner, const post_target& t, bool compat_platform_codes);
+
 json render(const post_id& owner, const post_media& m);
 json render(const approval& a);
+
+json render_targets(const post_detail& d, bool compat_platform_codes);
 
 /// `{post, targets, media}`.
 json render_detail(const post_detail& d, bool compat_platform_codes);

@@ -6,6 +6,7 @@
 
 #include <kainjow/mustache.hpp>
 
+#include "assets/mail_templates.hpp"
 #include "outbound/delivery/mail/mime_writer.hpp"
 
 namespace carillon::outbound {
@@ -14,18 +15,25 @@ namespace {
 
 namespace mustache = kainjow::mustache;
 
-std::string read_template(const std::filesystem::path& file) {
-  std::ifstream in{file, std::ios::binary};
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in)
-    throw std::runtime_error("the mail template " + file.string()
-                             + " cannot be read");
-  mustache::mustache parsed{text.str()};
+/// From `directory`, else the one built into the program.
+std::string read_template(const std::filesystem::path& directory, const char* name) {
+  std::string out;
+  if (directory.empty()) {
+    out = assets::mail_templates().find(name).value();
+  } else {
+    std::ifstream in{directory / name, std::ios::binary};
+    std::ostringstream text;
+    text << in.rdbuf();
+    if (!in)
+      throw std::runtime_error("the mail template " + (directory / name).string()
+                               + " cannot be read");
+    out = text.str();
+  }
+  mustache::mustache parsed{out};
   if (!parsed.is_valid())
-    throw std::runtime_error("the mail template " + file.string() + ": "
+    throw std::runtime_error("the mail template " + std::string{name} + ": "
                              + parsed.error_message());
-  return text.str();
+  return out;
 }
 
 bool is_web_address(std::string_view url) {
@@ -66,10 +74,8 @@ mustache::data paragraphs_of(std::string_view text) {
 
 mustache_mail_renderer::mustache_mail_renderer(mail_renderer_options options)
   : options_(std::move(options)),
-    html_(read_template(options_.template_directory
-                        / "notification.html.mustache")),
-    text_(read_template(options_.template_directory
-                        / "notification.txt.mustache")) {
+    html_(read_template(options_.template_directory, "notification.html.mustache")),
+    text_(read_template(options_.template_directory, "notification.txt.mustache")) {
   if (!is_mail_address(options_.from_address))
     throw std::runtime_error("mails cannot be sent from '"
                              + options_.from_address

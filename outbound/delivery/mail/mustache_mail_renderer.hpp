@@ -9,7 +9,8 @@
 namespace carillon::outbound {
 
 struct mail_renderer_options {
-  /// Holds notification.html.mustache and notification.txt.mustache.
+  /// Holds notification.html.mustache and notification.txt.mustache; empty
+  /// for those built into the program.
   std::filesystem::path template_directory;
   std::string from_address;
   std::string from_name = "Carillon";

@@ -1,11 +1,11 @@
 #include "storage/auth_repository.hpp"
 
-#include <thread>
-#include <vector>
+#include "tests/support/test_database.hpp"
 
 #include <gtest/gtest.h>
 
-#include "tests/support/test_database.hpp"
+#include <thread>
+#include <vector>
 
 namespace carillon::storage {
 namespace {

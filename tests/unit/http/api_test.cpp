@@ -1,23 +1,24 @@
 // Requests through the api on a real actor system, with a database actor
 // and stores that exist in memory only.
-#include <atomic>
-#include <future>
-#include <map>
-#include <stdexcept>
-#include <thread>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "http/api.hpp"
 
 #include "domain/ports/auth_store.hpp"
 #include "domain/ports/workspace_store.hpp"
-#include "http/api.hpp"
 #include "http/exchange.hpp"
 #include "http/handlers/auth/routes.hpp"
 #include "http/handlers/meta/routes.hpp"
 #include "http/password_hasher.hpp"
 #include "http/token.hpp"
 #include "tests/unit/http/recording_logger.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <map>
+#include <stdexcept>
+#include <thread>
 
 namespace carillon::http {
 namespace {
@@ -52,8 +53,8 @@ struct fake_auth final : auth_store {
   result<account> load_account(const scope&, user_id) override {
     return user.who;
   }
-  result<std::int64_t> add_token(const scope&, user_id,
-                                 const new_token& token, bool login) override {
+  result<std::int64_t> add_token(const scope&, user_id, const new_token& token,
+                                 bool login) override {
     EXPECT_TRUE(login);
     added = token;
     return std::int64_t{77};
@@ -155,15 +156,15 @@ database_actor::behavior_type fake_pool(database_actor::pointer self,
   return {
     [=](atom::run, const db_task_ptr& task) -> caf::result<atom::done> {
       switch (state->mode) {
-        case pool_mode::works:
-          task->run(state->db);
-          return atom::done_v;
-        case pool_mode::refuses:
-          task->refuse({errc::throttled, "pool is full", {}, {}});
-          return atom::done_v;
-        case pool_mode::forgets:
-          state->forgotten.push_back(task);
-          break;
+      case pool_mode::works:
+        task->run(state->db);
+        return atom::done_v;
+      case pool_mode::refuses:
+        task->refuse({errc::throttled, "pool is full", {}, {}});
+        return atom::done_v;
+      case pool_mode::forgets:
+        state->forgotten.push_back(task);
+        break;
       }
       return self->make_response_promise<atom::done>();
     },
@@ -233,15 +234,13 @@ protected:
                    {"id", to_string(c.workspace->id)},
                    {"editor", c.workspace->has(workspace_role::editor)}});
       });
-      run("/type-error", access::open, [](call&) -> result<reply> {
-        return ok(json("text").at("key"));
-      });
+      run("/type-error", access::open,
+          [](call&) -> result<reply> { return ok(json("text").at("key")); });
       run("/absent", access::open, [](call& c) -> result<reply> {
         static_cast<void>(c.db.jobs());
         return ok(nullptr);
       });
-      run("/odd", access::open,
-          [](call&) -> result<reply> { throw 42; });
+      run("/odd", access::open, [](call&) -> result<reply> { throw 42; });
       run("/fails", access::open, [](call& c) -> result<reply> {
         c.after_commit.push_back({});
         return failure{errc::permanent, "secret detail", {}, {}};
@@ -250,14 +249,15 @@ protected:
                         .pattern = "/silent-start",
                         .need = access::open,
                         .start = [](std::shared_ptr<exchange>) {}});
-      routes.push_back(
-        {.method = "POST",
-         .pattern = "/throwing-start",
-         .need = access::open,
-         .start = [](std::shared_ptr<exchange>) { throw std::runtime_error{"planted"}; }});
-      api_ = std::make_unique<api>(
-        system_, pool_, std::move(routes), clock_, log_, api_settings{},
-        options_, [this](const hint&) { ++hints_; });
+      routes.push_back({.method = "POST",
+                        .pattern = "/throwing-start",
+                        .need = access::open,
+                        .start = [](std::shared_ptr<exchange>) {
+                          throw std::runtime_error{"planted"};
+                        }});
+      api_ = std::make_unique<api>(system_, pool_, std::move(routes), clock_,
+                                   log_, api_settings{}, options_,
+                                   [this](const hint&) { ++hints_; });
     }
     return *api_;
   }
@@ -275,10 +275,10 @@ protected:
       req.headers["authorization"] = std::move(token);
     auto promise = std::make_shared<std::promise<reply>>();
     auto answer = promise->get_future();
-    the_api().dispatcher()(std::move(req), [slot = std::make_shared<once>(
-                                              promise)](reply r) {
-      slot->answer(std::move(r));
-    });
+    the_api().dispatcher()(std::move(req),
+                           [slot = std::make_shared<once>(promise)](reply r) {
+                             slot->answer(std::move(r));
+                           });
     if (answer.wait_for(30s) != std::future_status::ready) {
       ADD_FAILURE() << "no answer";
       return {};
@@ -289,8 +289,7 @@ protected:
   /// What the server does: the first answer counts, none at all is a 503.
   struct once {
     explicit once(std::shared_ptr<std::promise<reply>> p)
-      : promise(std::move(p)) {
-    }
+      : promise(std::move(p)) {}
     ~once() {
       answer(problem({errc::outcome_unknown, "", {}, {}}));
     }
@@ -376,8 +375,9 @@ TEST_F(HttpApiTest, TheDescriptionKnowsEveryRouteServedHere) {
 TEST_F(HttpApiTest, OnlyALiveTokenPasses) {
   EXPECT_EQ(ask("POST", "/echo").status, 200);
   EXPECT_EQ(ask("POST", "/echo", "", "Bearer secret-one").status, 200);
-  for (const char* bad : {"", "Bearer", "Bearer 1|secret-two", "Bearer 2|secret-one",
-                          "Bearer other", "Basic 1|secret-one"}) {
+  for (const char* bad :
+       {"", "Bearer", "Bearer 1|secret-two", "Bearer 2|secret-one",
+        "Bearer other", "Basic 1|secret-one"}) {
     const auto r = ask("POST", "/echo", "", bad);
     EXPECT_EQ(r.status, 401) << bad;
     EXPECT_EQ(r.body["success"], false);
@@ -396,7 +396,8 @@ TEST_F(HttpApiTest, UseIsNotedUnlessItWasLately) {
 }
 
 TEST_F(HttpApiTest, ATenantThatMayNotWorkIs403) {
-  for (const auto status : {tenant_status::suspended, tenant_status::terminated}) {
+  for (const auto status :
+       {tenant_status::suspended, tenant_status::terminated}) {
     state_->db.places.status = status;
     EXPECT_EQ(ask("POST", "/echo").status, 403);
   }
@@ -451,7 +452,8 @@ TEST_F(HttpApiTest, HintsGoOutAfterSuccessOnly) {
 }
 
 TEST_F(HttpApiTest, WhatAHandlerThrowsIs500AndLogged) {
-  for (const char* path : {"/type-error", "/absent", "/odd", "/throwing-start"}) {
+  for (const char* path :
+       {"/type-error", "/absent", "/odd", "/throwing-start"}) {
     const auto r = ask("POST", path);
     EXPECT_EQ(r.status, 500) << path;
     EXPECT_THAT(r.body.dump(), Not(HasSubstr("planted"))) << path;
@@ -496,9 +498,9 @@ TEST_F(HttpApiTest, AnExchangeThatIsLetGoIs503) {
 // -- login --------------------------------------------------------------------
 
 TEST_F(HttpApiTest, LoginGivesATokenAndTheUser) {
-  const auto r = ask("POST", "/api/v1/auth/login",
-                     R"({"email":"owner@acme.example","password":"User@1234"})",
-                     "");
+  const auto r
+    = ask("POST", "/api/v1/auth/login",
+          R"({"email":"owner@acme.example","password":"User@1234"})", "");
   ASSERT_EQ(r.status, 200) << r.body.dump();
   const auto& data = r.body["data"];
   EXPECT_THAT(data["token"].get<std::string>(),

@@ -1,16 +1,16 @@
 // The pure parts of authentication: tokens, passwords, limits, login input.
-#include <condition_variable>
-#include <mutex>
-#include <set>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "http/handlers/auth/login.hpp"
 #include "http/password_hasher.hpp"
 #include "http/rate_limiter.hpp"
 #include "http/token.hpp"
 #include "tests/unit/http/recording_logger.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <set>
 
 namespace carillon::http {
 namespace {

@@ -1,8 +1,11 @@
+#include "http/envelope.hpp"
+
+#include "http/wire.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "http/envelope.hpp"
-#include "http/wire.hpp"
+#include <ostream>
 
 namespace carillon::http {
 namespace {
@@ -44,6 +47,10 @@ struct page_case {
   const char* per_page;
   int expected_page;
   int expected_per_page;
+
+  friend void PrintTo(const page_case& p, std::ostream* out) {
+    *out << p.page << " of " << p.per_page;
+  }
 };
 
 class PageTest : public testing::TestWithParam<page_case> {};
@@ -197,7 +204,8 @@ TEST(BodyTest, DeepNestingIsRefusedWithoutRecursion) {
   errors_of(nested(500'000));
   errors_of(std::string(1'000'000, '['));
   // Brackets inside texts are no nesting.
-  EXPECT_TRUE(parse_json_object("{\"a\":\"\\\"" + std::string(100, '[') + "\"}"));
+  EXPECT_TRUE(
+    parse_json_object("{\"a\":\"\\\"" + std::string(100, '[') + "\"}"));
 }
 
 } // namespace

@@ -1,13 +1,13 @@
 #include "tests/unit/http/raw_client.hpp"
 
-#include <array>
-#include <stdexcept>
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+#include <array>
+#include <stdexcept>
 
 namespace carillon::test {
 
@@ -34,8 +34,7 @@ raw_client::~raw_client() {
 
 bool raw_client::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const auto sent
-      = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const auto sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent <= 0)
       return false;
     bytes.remove_prefix(static_cast<std::size_t>(sent));

@@ -1,12 +1,12 @@
 // Keeps the events that were logged, for tests to ask about.
 #pragma once
 
+#include "domain/ports/log.hpp"
+
 #include <algorithm>
 #include <mutex>
 #include <string>
 #include <vector>
-
-#include "domain/ports/log.hpp"
 
 namespace carillon::test {
 

@@ -1,9 +1,9 @@
-#include <stdexcept>
+#include "http/router.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "http/router.hpp"
+#include <stdexcept>
 
 namespace carillon::http {
 namespace {
@@ -18,17 +18,20 @@ route local_route(std::string method, std::string pattern) {
           .local = [](const request&) { return reply{}; }};
 }
 
-router table() {
-  std::vector<route> all;
-  all.push_back(local_route("GET", "/"));
-  all.push_back(local_route("GET", "/n"));
-  all.push_back(local_route("GET", "/n/unread-count"));
-  all.push_back(local_route("GET", "/n/{notification}"));
-  all.push_back(local_route("POST", "/n/{notification}/read"));
-  all.push_back(local_route("POST", "/n/read-all"));
-  all.push_back(local_route("PUT", "/n/{id}"));
-  all.push_back(local_route("GET", "/w/{workspace}/posts/{post}"));
-  return router{std::move(all)};
+const router& table() {
+  static const router shared = [] {
+    std::vector<route> all;
+    all.push_back(local_route("GET", "/"));
+    all.push_back(local_route("GET", "/n"));
+    all.push_back(local_route("GET", "/n/unread-count"));
+    all.push_back(local_route("GET", "/n/{notification}"));
+    all.push_back(local_route("POST", "/n/{notification}/read"));
+    all.push_back(local_route("POST", "/n/read-all"));
+    all.push_back(local_route("PUT", "/n/{id}"));
+    all.push_back(local_route("GET", "/w/{workspace}/posts/{post}"));
+    return router{std::move(all)};
+  }();
+  return shared;
 }
 
 std::string pattern_of(const route_match& m) {
@@ -36,7 +39,7 @@ std::string pattern_of(const route_match& m) {
 }
 
 TEST(RouterTest, StaticSegmentsWinOverParameters) {
-  const auto t = table();
+  const auto& t = table();
   EXPECT_EQ(pattern_of(t.match("GET", "/n/unread-count")), "/n/unread-count");
   const auto m = t.match("GET", "/n/abc");
   EXPECT_EQ(pattern_of(m), "/n/{notification}");

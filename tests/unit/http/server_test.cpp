@@ -1,18 +1,20 @@
 // The real server on a free port, spoken to over raw sockets.
-#include <atomic>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
-#include <random>
-#include <system_error>
-#include <thread>
+#include "http/server.hpp"
+
+#include "tests/unit/http/raw_client.hpp"
+#include "tests/unit/http/recording_logger.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "http/server.hpp"
-#include "tests/unit/http/raw_client.hpp"
-#include "tests/unit/http/recording_logger.hpp"
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <ostream>
+#include <random>
+#include <system_error>
+#include <thread>
 
 namespace carillon::http {
 namespace {
@@ -217,7 +219,8 @@ TEST_F(HttpServerTest, TwoMebibytesAreRefusedWith413) {
 TEST_F(HttpServerTest, TwoMebibytesInChunksAreRefusedWith413) {
   start();
   raw_client client{port()};
-  client.send("POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n");
+  client.send(
+    "POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n");
   const std::string chunk = "10000\r\n" + std::string(0x10000, 'x') + "\r\n";
   for (int i = 0; i < 32 && client.send(chunk); ++i) {
   }
@@ -231,7 +234,8 @@ TEST_F(HttpServerTest, ABodyAtTheLimitIsRead) {
   const std::string body(1024 * 1024, 'x');
   raw_client client{port()};
   client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: "
-              + std::to_string(body.size()) + "\r\n\r\n" + body + get("/after"));
+              + std::to_string(body.size()) + "\r\n\r\n" + body
+              + get("/after"));
   EXPECT_EQ(data_of(client, client.receive())["body_bytes"], body.size());
   EXPECT_EQ(data_of(client, client.receive())["path"], "/after");
 }
@@ -288,6 +292,10 @@ struct bad_request {
   const char* name;
   std::string bytes;
   int status;
+
+  friend void PrintTo(const bad_request& r, std::ostream* out) {
+    *out << r.name;
+  }
 };
 
 class HttpServerBadRequestTest
@@ -319,14 +327,17 @@ TEST_P(HttpServerBadRequestTest, IsAnsweredWithTheEnvelopeAndClosed) {
 INSTANTIATE_TEST_SUITE_P(
   All, HttpServerBadRequestTest,
   testing::Values(
-    bad_request{"Garbage", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\r\n\r\n", 400},
+    bad_request{"Garbage", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\r\n\r\n",
+                400},
     bad_request{"NoTarget", "GET\r\n\r\n", 400},
     bad_request{"BadVersion", "GET / HTTP/2.0\r\nHost: t\r\n\r\n", 505},
     bad_request{"Http2Preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
     bad_request{"NoHost", "GET / HTTP/1.1\r\n\r\n", 400},
-    bad_request{"TwoHosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+    bad_request{"TwoHosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+                400},
     bad_request{"OddHost", "GET / HTTP/1.1\r\nHost: a/<b>\r\n\r\n", 400},
-    bad_request{"HeaderWithoutColon", "GET / HTTP/1.1\r\nHost: t\r\nx y\r\n\r\n", 400},
+    bad_request{"HeaderWithoutColon",
+                "GET / HTTP/1.1\r\nHost: t\r\nx y\r\n\r\n", 400},
     bad_request{"BadEscape", get("/a%zz"), 400},
     bad_request{"CutEscape", get("/a%2"), 400},
     bad_request{"PathNotUtf8", get("/%ff%fe"), 400},
@@ -335,7 +346,8 @@ INSTANTIATE_TEST_SUITE_P(
     bad_request{"HeaderNotUtf8", get("/", "X-Name: \xff\xfe\r\n"), 400},
     bad_request{"RelativeTarget", get("nowhere"), 400},
     bad_request{"BadLength",
-                "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n", 400},
+                "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n",
+                400},
     bad_request{"TwoLengths",
                 "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n"
                 "Content-Length: 2\r\n\r\nab",
@@ -358,8 +370,9 @@ TEST_F(HttpServerTest, SurvivesNoise) {
   start();
   std::minstd_rand random{7};
   for (int round = 0; round < 50; ++round) {
-    auto bytes = "POST /x?y=z HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nabcd"
-                 + get("/a%20b", "Expect: 100-continue\r\n");
+    auto bytes
+      = "POST /x?y=z HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nabcd"
+        + get("/a%20b", "Expect: 100-continue\r\n");
     for (int flips = 0; flips < 4; ++flips)
       bytes[random() % bytes.size()] = static_cast<char>(random() % 256);
     raw_client client{port()};
@@ -531,7 +544,8 @@ TEST_F(HttpServerTest, TheTraceIdComesBack) {
   start();
   raw_client client{port()};
   const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-  client.send(get("/", "traceparent: 00-" + trace + "-00f067aa0ba902b7-01\r\n"));
+  client.send(
+    get("/", "traceparent: 00-" + trace + "-00f067aa0ba902b7-01\r\n"));
   EXPECT_EQ(client.receive()->header("x-correlation-id"), trace);
   client.send(get("/", "traceparent: nonsense\r\n"));
   EXPECT_EQ(client.receive()->header("x-correlation-id").size(), 32U);
@@ -586,8 +600,8 @@ TEST_F(HttpServerTest, WithoutOriginsThereIsNoCors) {
 
 TEST_F(HttpServerTest, StopLetsRequestsInFlightFinish) {
   start();
-  raw_client busy{port()};
-  busy.send(get("/held"));
+  auto busy = std::make_unique<raw_client>(port());
+  busy->send(get("/held"));
   wait_for_arrivals(1);
   raw_client idle{port()};
   idle.send(get("/"));
@@ -598,12 +612,13 @@ TEST_F(HttpServerTest, StopLetsRequestsInFlightFinish) {
   EXPECT_THROW(raw_client{old_port}, std::runtime_error);
   auto held = take_held();
   held.front().respond(held.front().answer);
-  const auto answer = busy.receive();
+  const auto answer = busy->receive();
+  EXPECT_TRUE(busy->is_closed());
+  busy.reset();
+  stopping.join();
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->status, 200);
   EXPECT_EQ(answer->header("connection"), "close");
-  EXPECT_TRUE(busy.is_closed());
-  stopping.join();
   server_->stop(0ms);
 }
 

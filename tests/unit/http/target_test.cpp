@@ -1,7 +1,8 @@
-#include <gtest/gtest.h>
-
 #include "http/target.hpp"
+
 #include "http/trace.hpp"
+
+#include <gtest/gtest.h>
 
 namespace carillon::http {
 namespace {
@@ -32,9 +33,8 @@ TEST(TargetTest, TakesTheAbsoluteForm) {
 }
 
 TEST(TargetTest, RefusesWhatIsNoTarget) {
-  for (const char* text :
-       {"", "a", "ftp://h/p", "/%", "/%4", "/%4g", "/%ff", "/%00", "/?%00=1",
-        "/?a=%ed%a0%80", "/\xff"})
+  for (const char* text : {"", "a", "ftp://h/p", "/%", "/%4", "/%4g", "/%ff",
+                           "/%00", "/?%00=1", "/?a=%ed%a0%80", "/\xff"})
     EXPECT_FALSE(parse_target(text)) << text;
 }
 
@@ -53,13 +53,13 @@ TEST(TraceTest, ReadsTheTraceId) {
 
 TEST(TraceTest, RefusesInvalidHeaders) {
   const std::string id = "4bf92f3577b34da6a3ce929d0e0e4736";
-  for (const auto& text : {
-         std::string{}, std::string{"00-"}, std::string(55, '-'),
-         "00-" + id + "-00f067aa0ba902b7-01-more",
-         "ff-" + id + "-00f067aa0ba902b7-01",
-         "00-" + std::string(32, '0') + "-00f067aa0ba902b7-01",
-         "00-" + id + "-0000000000000000-01",
-         std::string{"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"}})
+  for (const auto& text :
+       {std::string{}, std::string{"00-"}, std::string(55, '-'),
+        "00-" + id + "-00f067aa0ba902b7-01-more",
+        "ff-" + id + "-00f067aa0ba902b7-01",
+        "00-" + std::string(32, '0') + "-00f067aa0ba902b7-01",
+        "00-" + id + "-0000000000000000-01",
+        std::string{"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"}})
     EXPECT_FALSE(parse_trace_id(text)) << text;
 }
 

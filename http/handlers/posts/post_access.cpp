@@ -1,0 +1,49 @@
+#include "http/handlers/posts/post_access.hpp"
+
+namespace carillon::http::posts {
+
+namespace {
+
+failure not_allowed() {
+  return {errc::forbidden, {}, {}, {}};
+}
+
+bool holds(const call& c, const post& p, right needed) {
+  const bool author = p.author == c.who.user;
+  switch (needed) {
+    case right::view:
+      return c.workspace->has(workspace_role::viewer);
+    case right::change:
+      return c.workspace->has(workspace_role::admin)
+             || (author && c.workspace->has(workspace_role::editor));
+    case right::withdraw:
+      return c.workspace->has(workspace_role::admin) || author;
+    case right::manage:
+      return c.workspace->has(workspace_role::admin);
+  }
+  return false;
+}
+
+} // namespace
+
+result<post_detail> load_post(call& c, right needed) {
+  const auto id = c.path_id<post_id>("post");
+  if (!id)
+    return id.error();
+  auto found = c.db.posts().load(c.tenant_scope(), c.workspace->id, *id);
+  if (found && !holds(c, found->post, needed))
+    return not_allowed();
+  return found;
+}
+
+std::optional<failure> refuse_below(const call& c, workspace_role minimum) {
+  if (c.workspace->has(minimum))
+    return std::nullopt;
+  return not_allowed();
+}
+
+post_actor actor_of(const call& c) {
+  return {c.who.user, c.who.name, c.req.correlation_id};
+}
+
+} // namespace carillon::http::posts

@@ -1,0 +1,25 @@
+// Who may do what with a post (contract §2.5).
+#pragma once
+
+#include "domain/ports/post_store.hpp"
+#include "http/route.hpp"
+
+namespace carillon::http::posts {
+
+enum class right : std::uint8_t {
+  view,     ///< Every member.
+  change,   ///< Admins, and editors who are the author.
+  withdraw, ///< Admins, and the author whatever his role.
+  manage,   ///< Admins.
+};
+
+/// The post of the path for a caller who holds `needed`. errc::forbidden when
+/// he does not; errc::not_found for what is not this workspace's.
+result<post_detail> load_post(call& c, right needed);
+
+/// errc::forbidden unless the caller holds `minimum` in the workspace.
+std::optional<failure> refuse_below(const call& c, workspace_role minimum);
+
+post_actor actor_of(const call& c);
+
+} // namespace carillon::http::posts

@@ -15,11 +15,21 @@ struct worker_state {
 
 worker_actor::behavior_type db_worker(worker_actor::stateful_pointer<worker_state> self,
                                       std::function<std::unique_ptr<store>()> make_store) {
-  self->state.db = make_store();
   return {
-    [self](atom::run, const db_task_ptr& task) {
-      task->run(*self->state.db);
-      return atom::done_v;
+    [self, make_store = std::move(make_store)](atom::run, const db_task_ptr& task) -> caf::result<atom::done> {
+      // Whatever threw may have left the connection in any state.
+      try {
+        if (!self->state.db)
+          self->state.db = make_store();
+        task->run(*self->state.db);
+        return atom::done_v;
+      } catch (const std::exception& e) {
+        self->quit(caf::sec::runtime_error);
+        return caf::make_error(caf::sec::runtime_error, e.what());
+      } catch (...) {
+        self->quit(caf::sec::runtime_error);
+        return caf::make_error(caf::sec::runtime_error, "unknown exception");
+      }
     },
   };
 }
@@ -30,7 +40,20 @@ struct dispatcher_state {
   struct entry {
     db_task_ptr task;
     caf::typed_response_promise<atom::done> promise;
+
+    bool is_late() const {
+      return task->expires <= std::chrono::steady_clock::now();
+    }
   };
+
+  static void refuse(entry& work, errc code, const char* why,
+                     std::optional<std::chrono::milliseconds> retry_after = {}) {
+    work.task->refuse({code, work.task->name + ": " + why, {}, retry_after});
+    work.promise.deliver(atom::done_v);
+  }
+  static void refuse_late(entry& work) {
+    refuse(work, errc::cancelled, "waited too long for a connection");
+  }
 
   database_options options;
   std::vector<worker_actor> workers;
@@ -39,6 +62,8 @@ struct dispatcher_state {
   std::uint64_t refused = 0;
 
   ~dispatcher_state() {
+    for (auto& waiting : queue)
+      refuse(waiting, errc::cancelled, "the pool has ended");
     for (auto& worker : workers)
       if (worker)
         caf::anon_send_exit(worker, caf::exit_reason::user_shutdown);
@@ -60,9 +85,8 @@ void next_task(dispatcher_pointer self, std::size_t index) {
   while (!state.queue.empty()) {
     auto work = std::move(state.queue.front());
     state.queue.pop_front();
-    if (work.task->expires <= std::chrono::steady_clock::now()) {
-      work.task->refuse({errc::cancelled, work.task->name + ": waited too long for a connection", {}, {}});
-      work.promise.deliver(atom::done_v);
+    if (work.is_late()) {
+      dispatcher_state::refuse_late(work);
       continue;
     }
     assign(self, index, std::move(work));
@@ -71,6 +95,37 @@ void next_task(dispatcher_pointer self, std::size_t index) {
   state.idle.push_back(index);
 }
 
+/// Those whose time has run out hold no place in the queue.
+void drop_late(dispatcher_state& state) {
+  std::deque<dispatcher_state::entry> kept;
+  for (auto& work : state.queue)
+    if (work.is_late())
+      dispatcher_state::refuse_late(work);
+    else
+      kept.push_back(std::move(work));
+  state.queue = std::move(kept);
+}
+
+void accept(dispatcher_pointer self, dispatcher_state::entry work) {
+  auto& state = self->state;
+  if (state.queue.size() >= state.options.queue_limit)
+    drop_late(state);
+  if (work.is_late()) {
+    dispatcher_state::refuse_late(work);
+  } else if (!state.idle.empty()) {
+    const auto index = state.idle.back();
+    state.idle.pop_back();
+    assign(self, index, std::move(work));
+  } else if (state.queue.size() < state.options.queue_limit) {
+    state.queue.push_back(std::move(work));
+  } else {
+    ++state.refused;
+    dispatcher_state::refuse(work, errc::throttled, "the database queue is full", std::chrono::seconds{1});
+  }
+}
+
+// The worker answers as soon as its statement ends, which the server's and
+// the socket's time-outs bound; a deadline here would only lose sight of it.
 void assign(dispatcher_pointer self, std::size_t index, dispatcher_state::entry work) {
   auto task = work.task;
   auto promise = work.promise;
@@ -101,19 +156,8 @@ database_actor::behavior_type dispatcher(dispatcher_pointer self, database_optio
   }
   return {
     [self](atom::run, db_task_ptr& task) -> caf::result<atom::done> {
-      auto& state = self->state;
       auto promise = self->make_response_promise<atom::done>();
-      if (!state.idle.empty()) {
-        const auto index = state.idle.back();
-        state.idle.pop_back();
-        assign(self, index, {std::move(task), promise});
-      } else if (state.queue.size() < state.options.queue_limit) {
-        state.queue.push_back({std::move(task), promise});
-      } else {
-        ++state.refused;
-        task->refuse({errc::throttled, task->name + ": the database queue is full", {}, std::chrono::seconds{1}});
-        promise.deliver(atom::done_v);
-      }
+      accept(self, {std::move(task), promise});
       return promise;
     },
     [self](atom::report) {

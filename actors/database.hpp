@@ -14,7 +14,7 @@ struct database_options {
   std::string name; ///< "interactive", "background", "control".
   std::size_t workers = 4;
   std::size_t queue_limit = 1'000;
-  /// Called on each worker's own thread, once; must not connect yet.
+  /// Called on each worker's own thread, before its first task.
   std::function<std::unique_ptr<store>()> make_store;
   logger* log = nullptr;
 };

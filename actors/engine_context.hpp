@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "actors/jobs/job_handler.hpp"
+#include "actors/jobs/ready_queue.hpp"
 #include "actors/protocol/database.hpp"
 #include "domain/ownership.hpp"
 #include "domain/ports/log.hpp"
@@ -29,12 +31,13 @@ struct engine_settings {
   std::chrono::milliseconds lease{10'000};
   std::chrono::milliseconds renew_every{2'500};
 
-  int batch_size = 500;
+  int batch_size = 1'000;
   std::chrono::milliseconds job_sweep_every{1'000};
   std::chrono::milliseconds conclude_linger{5};
   /// A node's death is charged to a job that was alone; so many of them
   /// dead-letter it.
   int max_crashes = 3;
+  ready_limits ready;
 
   std::chrono::milliseconds restart_min_backoff{100};
   std::chrono::milliseconds restart_max_backoff{30'000};
@@ -55,6 +58,7 @@ struct engine_context {
   engine_settings settings;
   hot_settings hot;
   database_pools databases;
+  job_handlers handlers;
   std::map<network, std::shared_ptr<social_gateway>> gateways;
   std::shared_ptr<mail_transport> mail;
   std::shared_ptr<const mail_renderer> mail_templates;

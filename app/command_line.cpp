@@ -20,6 +20,7 @@ constexpr auto examples = R"(Start here:
   carillon migrate                   prepare the database
   carillon demo-data                 fill it with a company to try things on
   carillon serve                     run the server
+  carillon sandbox-network           run a social network to try it with
   carillon config http               what is in force for [http], and why
   carillon jobs list --state discarded
 
@@ -61,6 +62,7 @@ int run(int argc, const char* const* argv) {
   add_serve_command(app, chosen);
   add_migrate_command(app, chosen);
   add_demo_data_command(app, chosen);
+  add_sandbox_network_command(app, chosen);
   add_config_command(app, chosen);
   add_jobs_command(app, chosen);
   add_token_command(app, chosen);

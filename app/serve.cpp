@@ -15,14 +15,9 @@
 #include "domain/clock.hpp"
 #include "domain/ports/operations_store.hpp"
 #include "http/api.hpp"
-#include "http/handlers/auth/routes.hpp"
 #include "http/handlers/internal/routes.hpp"
-#include "http/handlers/meta/routes.hpp"
-#include "http/handlers/notifications/routes.hpp"
-#include "http/handlers/posts/routes.hpp"
-#include "http/handlers/social_accounts/routes.hpp"
-#include "http/handlers/workspaces/routes.hpp"
 #include "http/password_hasher.hpp"
+#include "http/public_routes.hpp"
 #include "http/server.hpp"
 #include "outbound/curl_loop.hpp"
 #include "outbound/delivery/mail/file_transport.hpp"
@@ -140,20 +135,6 @@ http::api_options api_options_of(const config::settings& s) {
   out.deadline = s.http.request_timeout;
   out.auth_limit.requests = s.http.auth_rate_limit_per_minute;
   return out;
-}
-
-std::vector<http::route> public_routes(http::password_hasher& passwords, const clock_port& clock) {
-  std::vector<http::route> all;
-  auto add = [&all](std::vector<http::route> more) {
-    all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-  };
-  add(http::meta_routes(clock));
-  add(http::auth_routes(passwords, {}));
-  add(http::workspace_routes());
-  add(http::social_account_routes());
-  add(http::notification_routes());
-  add(http::post_routes());
-  return all;
 }
 
 /// What runs, so that a reload compares with it and operators can see it.
@@ -284,6 +265,7 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   context->databases = {make_pool(system, s, "interactive", s.database.interactive_connections, tokens, log),
                         make_pool(system, s, "background", s.database.background_connections, tokens, log),
                         make_pool(system, s, "control", 1, tokens, log)};
+  context->handlers = built_in_handlers();
   context->gateways[network::mastodon] = std::make_shared<outbound::mastodon_gateway>(client, clock);
   context->mail = make_mail(mail_loop, s.mail);
   context->mail_templates = std::make_shared<outbound::mustache_mail_renderer>(outbound::mail_renderer_options{
@@ -301,7 +283,7 @@ int run_serve(const config::source& source, const config::loaded& configuration,
       [node](std::string payload) { caf::anon_send(node, atom::hint_v, std::move(payload)); },
       [node] { caf::anon_send(node, atom::sweep_v); }, log};
 
-    http::api public_api{system, context->databases.interactive, public_routes(passwords, clock), clock, log,
+    http::api public_api{system, context->databases.interactive, http::public_routes(passwords, {}, clock), clock, log,
                          api_settings_of(s), api_options_of(s),
                          [node](const hint& h) { caf::anon_send(node, atom::hint_v, h); }};
     http::api internal_api{system, context->databases.interactive,

@@ -43,9 +43,31 @@ result<instant> checked(instant t) {
   return t;
 }
 
+/// The zone files of Debian list changes until 2037, and the library knows no
+/// rule beyond. A later time is looked up as the same day of a year with the
+/// same weekdays, which is what the rules go by; 2027 to 2037 have them all.
+date::local_time<std::chrono::microseconds>
+within_the_zone_file(date::local_time<std::chrono::microseconds> local) {
+  constexpr date::year last_listed{2037};
+  const auto day = date::floor<date::days>(local);
+  const date::year_month_day written{day};
+  if (written.year() <= last_listed)
+    return local;
+  // A leap day moves what follows it, not what comes before.
+  const auto first = written.month() < date::March ? date::January : date::March;
+  const auto weekday_in = [&](date::year y) {
+    return date::weekday{date::local_days{y / first / 1}};
+  };
+  auto like = last_listed;
+  while (weekday_in(like) != weekday_in(written.year()))
+    --like;
+  return date::local_days{like / first / 1}
+         + (local - date::local_days{written.year() / first / 1});
+}
+
 instant resolve(date::local_time<std::chrono::microseconds> local,
                 const date::time_zone& zone) {
-  const auto info = zone.get_info(local);
+  const auto info = zone.get_info(within_the_zone_file(local));
   // A gap moves forward by its own length: the offset before it still holds.
   // A fold takes its first pass, which is also the offset before the change.
   return instant{local.time_since_epoch() - info.first.offset};

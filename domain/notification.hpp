@@ -23,6 +23,8 @@ struct new_notification {
   std::string data;       ///< A JSON object, or empty for none.
   std::string action_url; ///< Starts with '/', or empty for none.
   std::string correlation_id;
+  /// No other channel is tried: for notices about a channel that fails.
+  bool in_app_only = false;
 };
 
 struct notification {

@@ -73,11 +73,16 @@ caf::behavior step_runner(caf::event_based_actor* self) {
   return {[self](const exchange_step_ptr& step) { step->run(self); }};
 }
 
-void add_limit_headers(reply& r, const rate_decision& d) {
+void add_limit_headers(reply& r, const rate_decision& d, instant now) {
   if (d.limit == 0)
     return;
   r.headers.emplace_back("X-RateLimit-Limit", std::to_string(d.limit));
   r.headers.emplace_back("X-RateLimit-Remaining", std::to_string(d.remaining));
+  if (d.allowed)
+    return;
+  const auto reset = std::chrono::ceil<std::chrono::seconds>(now + d.retry_after);
+  r.headers.emplace_back("X-RateLimit-Reset",
+                         std::to_string(reset.time_since_epoch().count()));
 }
 
 } // namespace
@@ -113,7 +118,7 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
     respond = [self = shared_from_this(), started, limited, method = req.method,
                path = req.path, correlation = req.correlation_id,
                next = std::move(respond)](reply answer) {
-      add_limit_headers(answer, limited);
+      add_limit_headers(answer, limited, self->clock.now());
       self->log_answer(method, path, correlation, answer.status, started);
       next(std::move(answer));
     };

@@ -14,6 +14,8 @@ namespace {
 constexpr int deepest_nesting = 64;
 constexpr int largest_page = 10'000'000;
 constexpr int largest_per_page = 100;
+constexpr std::size_t most_errors = 100;
+constexpr std::size_t longest_name = 255;
 constexpr std::string_view validation_message = "The given data was invalid.";
 
 /// Brackets outside strings, counted before a parser sees them.
@@ -39,35 +41,58 @@ bool is_nested_deeper_than(std::string_view text, int limit) noexcept {
   return false;
 }
 
-std::string dotted(const std::string& parent, std::string_view child) {
-  return parent.empty() ? std::string{child}
-                        : parent + "." + std::string{child};
-}
-
 bool holds_nul(std::string_view text) noexcept {
   return text.find('\0') != std::string_view::npos;
 }
 
 /// PostgreSQL cannot store U+0000, and libpqxx 6 would cut the text there.
-void find_nul(const json& value, const std::string& path,
-              std::vector<field_error>& out) {
-  constexpr auto reason = "The text must not contain U+0000.";
-  const auto named = [&] { return path.empty() ? std::string{"body"} : path; };
-  if (value.is_string()) {
-    if (holds_nul(value.get_ref<const std::string&>()))
-      out.push_back({named(), reason});
-  } else if (value.is_array()) {
-    for (std::size_t i = 0; i < value.size(); ++i)
-      find_nul(value[i], dotted(path, std::to_string(i)), out);
-  } else if (value.is_object()) {
-    for (const auto& [key, member] : value.items()) {
-      if (holds_nul(key))
-        out.push_back({named(), "A key must not contain U+0000."});
-      else
-        find_nul(member, dotted(path, key), out);
+/// Names are made only for what is refused: a body of long keys and many
+/// texts would else cost its size squared.
+class nul_finder {
+public:
+  void visit(const json& value) {
+    if (found_.size() >= most_errors)
+      return;
+    if (value.is_string()) {
+      if (holds_nul(value.get_ref<const std::string&>()))
+        found_.push_back({name(), "The text must not contain U+0000."});
+    } else if (value.is_array()) {
+      for (std::size_t i = 0; i < value.size(); ++i)
+        visit_member(std::to_string(i), value[i]);
+    } else if (value.is_object()) {
+      for (const auto& [key, member] : value.items()) {
+        if (holds_nul(key))
+          found_.push_back({name(), "A key must not contain U+0000."});
+        else
+          visit_member(key, member);
+      }
     }
   }
-}
+
+  std::vector<field_error> found() && {
+    return std::move(found_);
+  }
+
+private:
+  void visit_member(std::string step, const json& member) {
+    path_.push_back(std::move(step));
+    visit(member);
+    path_.pop_back();
+  }
+
+  std::string name() const {
+    std::string out;
+    for (const auto& step : path_) {
+      if (out.size() > longest_name)
+        break;
+      out += (out.empty() ? "" : ".") + step;
+    }
+    return out.empty() ? "body" : std::string{first_characters(out, longest_name)};
+  }
+
+  std::vector<std::string> path_;
+  std::vector<field_error> found_;
+};
 
 json errors_of(const failure& f) {
   json out = json::object();
@@ -147,8 +172,9 @@ result<json> parse_json_object(std::string_view text) {
     return invalid("body", "The body must be valid JSON.");
   if (!parsed.is_object())
     return invalid("body", "The body must be a JSON object.");
-  std::vector<field_error> refused;
-  find_nul(parsed, {}, refused);
+  nul_finder nuls;
+  nuls.visit(parsed);
+  auto refused = std::move(nuls).found();
   if (!refused.empty())
     return failure{
       errc::invalid_argument, "U+0000 in the body", std::move(refused), {}};

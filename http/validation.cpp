@@ -10,6 +10,11 @@ namespace {
 
 constexpr std::size_t longest_time = 64;
 constexpr std::size_t longest_zone = 50;
+constexpr std::size_t most_items = 100;
+/// Of an object as JSON text: lists of posts show it a hundred times.
+constexpr std::size_t largest_object = 100'000;
+/// A list may hold as many faults as items; an answer need not repeat them.
+constexpr std::size_t most_errors = 100;
 
 /// What no URL holds unescaped (RFC 3986 §2): spaces, controls, quotes.
 bool is_url_character(char c) noexcept {
@@ -27,6 +32,10 @@ bool is_web_url(std::string_view text) noexcept {
   const auto authority = rest.substr(0, rest.find_first_of("/?#"));
   const auto host = authority.substr(authority.find('@') + 1); // npos + 1 is 0.
   return !host.empty() && host.front() != ':';
+}
+
+std::string too_many(std::size_t most) {
+  return "must not have more than " + std::to_string(most) + " items.";
 }
 
 std::string too_long(std::size_t max) {
@@ -47,7 +56,8 @@ const json* body_reader::find(const std::string& field, presence need) {
 }
 
 void body_reader::refuse(const std::string& field, const std::string& reason) {
-  errors_.push_back({field, "The " + field + " field " + reason});
+  if (errors_.size() < most_errors)
+    errors_.push_back({field, "The " + field + " field " + reason});
 }
 
 std::optional<failure> body_reader::problems() const {
@@ -81,6 +91,10 @@ std::optional<std::string> body_reader::text_list(const std::string& field, std:
     refuse(field, "must be an array.");
     return std::nullopt;
   }
+  if (value->size() > most_items) {
+    refuse(field, too_many(most_items));
+    return std::nullopt;
+  }
   for (std::size_t i = 0; i < value->size(); ++i) {
     const auto name = field + "." + std::to_string(i);
     const auto& item = (*value)[i];
@@ -102,7 +116,12 @@ std::optional<std::string> body_reader::object(const std::string& field) {
     refuse(field, "must be an object.");
     return std::nullopt;
   }
-  return value->dump();
+  auto out = value->dump();
+  if (out.size() > largest_object) {
+    refuse(field, "must not be larger than " + std::to_string(largest_object) + " bytes.");
+    return std::nullopt;
+  }
+  return out;
 }
 
 std::optional<std::vector<uuid>> body_reader::uuid_list(const std::string& field, std::size_t most,
@@ -119,7 +138,7 @@ std::optional<std::vector<uuid>> body_reader::uuid_list(const std::string& field
     return std::nullopt;
   }
   if (value->size() > most) {
-    refuse(field, "must not have more than " + std::to_string(most) + " items.");
+    refuse(field, too_many(most));
     return std::nullopt;
   }
   std::vector<uuid> out;

@@ -12,9 +12,9 @@ namespace carillon::http {
 
 enum class presence { optional, required };
 
-/// Collects everything that is wrong, each under its field's name. Absent,
-/// null and the empty text are alike: "not given", as the web client sends
-/// its empty inputs. A reader returns nothing for what is not given and for
+/// Collects what is wrong, the first 100 faults, each under its field's name.
+/// Absent, null and the empty text are alike: "not given", as the web client
+/// sends its empty inputs. A reader returns nothing for what is not given and for
 /// what it refused, so ask problems() before using any of it.
 class body_reader {
 public:
@@ -26,10 +26,12 @@ public:
   std::optional<std::string> text(const std::string& field, std::size_t max,
                                   presence need = presence::optional);
 
-  /// An array of texts of at most `max` characters each, as JSON text.
+  /// An array of at most 100 texts of at most `max` characters each, as JSON
+  /// text.
   std::optional<std::string> text_list(const std::string& field, std::size_t max);
 
-  /// A JSON object, as JSON text. An empty array counts as an empty object.
+  /// A JSON object, as JSON text of at most 100,000 bytes. An empty array
+  /// counts as an empty object.
   std::optional<std::string> object(const std::string& field);
 
   /// At most `most` UUIDs; a required list is not empty.

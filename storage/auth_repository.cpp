@@ -78,9 +78,10 @@ constexpr auto delete_all_tokens
 
 constexpr auto insert_token
   = "INSERT INTO carillon.personal_access_tokens "
-    "(tokenable_type, tokenable_id, name, token, abilities, expires_at) "
-    "VALUES ('user', $1::uuid, $2, $3, '[\"*\"]', "
-    "now() + make_interval(secs => $4)) RETURNING id";
+    "(tokenable_type, tokenable_id, tenant_id, name, token, abilities, "
+    "expires_at) SELECT 'user', id, tenant_id, $2, $3, '[\"*\"]', "
+    "now() + make_interval(secs => $4) FROM carillon.users "
+    "WHERE id = $1::uuid RETURNING id";
 
 constexpr auto delete_token
   = "DELETE FROM carillon.personal_access_tokens t USING carillon.users u "

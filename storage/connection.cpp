@@ -9,6 +9,23 @@ namespace {
 
 constexpr std::string_view text_of_bytes_refused = "holds a character that cannot be stored";
 
+/// libpqxx 6.4 knows a missing privilege as a class of its own, and forgets
+/// its code.
+std::string state_of(const pqxx::sql_error& e) {
+  if (e.sqlstate().empty() && dynamic_cast<const pqxx::insufficient_privilege*>(&e))
+    return "42501";
+  if (e.sqlstate().empty() && dynamic_cast<const pqxx::insufficient_resources*>(&e))
+    return "53000";
+  return e.sqlstate();
+}
+
+constexpr auto take_role = R"sql(
+  SELECT set_config('role', r.rolname, false) FROM pg_roles r, pg_namespace n
+  WHERE r.rolname = $1 AND n.nspname = 'carillon' AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+    AND pg_has_role(r.oid,
+          CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+)sql";
+
 } // namespace
 
 std::string connection_string(const session_options& o) {
@@ -52,6 +69,8 @@ pqxx::connection& connection::session() {
             + std::to_string(options_.idle_in_transaction_timeout.count())
             + "; SET timezone = 'UTC'; SET datestyle = 'ISO'; SET client_encoding = 'UTF8'"
               "; SET search_path = carillon, pg_temp");
+    if (!options_.role.empty())
+      tx.exec_params(take_role, options_.role);
     tx.commit();
     session_ = std::move(fresh);
   }
@@ -77,7 +96,7 @@ failure connection::translate(std::string_view name) noexcept {
   } catch (const pqxx::transaction_rollback& e) {
     return {errc::transient, std::string{name} + ": " + e.what(), {}, {}};
   } catch (const pqxx::sql_error& e) {
-    const auto state = e.sqlstate();
+    const auto state = state_of(e);
     // 57P01..03: the server is going down or starting; 25P03: our own
     // idle-in-transaction limit; 08: connection trouble.
     if (state.starts_with("57P") || state.starts_with("08") || state == "25P03"

@@ -21,6 +21,9 @@ namespace carillon::storage {
 struct session_options {
   std::string url; ///< libpq URI or key=value string.
   std::string application_name = "carillon";
+  /// Acts as this role where the URL's role is a member of it and it may use
+  /// the schema (see migrate); empty: as the URL's role.
+  std::string role = "carillon_app";
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds statement_timeout{10'000};
   /// A transaction left open this long is ended by the server, so that a

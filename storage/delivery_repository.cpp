@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "storage/failure_notice.hpp"
 #include "storage/fence.hpp"
 #include "storage/job_writer.hpp"
 #include "storage/notification_repository.hpp"
@@ -38,9 +39,12 @@ result<done> delivery_repository::conclude_email(const node_identity& me, const 
     if (const auto id = notification_of(job))
       record_email_outcome(tx, job.tenant, *id, outcome);
     const bool failed = outcome.how == email_outcome::kind::failed;
-    if (failed)
+    hints in_app_only;
+    if (failed) {
       append_job_error(tx, job.id, outcome.reason);
-    move_to_history(tx, {job.id}, failed ? job_state::discarded : job_state::succeeded);
+      tell_admins(tx, job, outcome.reason, in_app_only);
+    }
+    conclude_run(tx, job, failed ? job_state::discarded : job_state::succeeded);
     return done{};
   });
 }

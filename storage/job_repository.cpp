@@ -1,8 +1,14 @@
 #include "storage/job_repository.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <random>
 #include <stdexcept>
+#include <unordered_map>
+#include <utility>
 
+#include "domain/node_message.hpp"
+#include "storage/failure_notice.hpp"
 #include "storage/fence.hpp"
 #include "storage/job_writer.hpp"
 #include "storage/ownership_repository.hpp"
@@ -12,10 +18,37 @@ namespace carillon::storage {
 namespace {
 
 constexpr auto insert_one = R"sql(
-  INSERT INTO carillon.jobs (id, kind, queue, tenant_id, workspace_id, priority, payload,
-                             max_attempts, run_at, unique_key, correlation_id)
-  VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, coalesce($9::timestamptz, now()), $10, $11)
-  ON CONFLICT (unique_key) DO NOTHING
+  INSERT INTO carillon.jobs AS j (id, kind, queue, tenant_id, workspace_id, priority, payload,
+                                  max_attempts, run_at, unique_key, correlation_id, rate_key, retention)
+  VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, coalesce($9::timestamptz, now()), $10, $11, $12, $13)
+  ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO UPDATE
+  SET revision = j.revision + 1, updated_at = now(),
+      payload = CASE WHEN $14 = 'replace' THEN EXCLUDED.payload ELSE j.payload END,
+      run_at = CASE WHEN $14 = 'replace' THEN EXCLUDED.run_at ELSE j.run_at END,
+      priority = CASE WHEN $14 = 'replace' THEN EXCLUDED.priority ELSE j.priority END,
+      attempt = CASE WHEN $14 = 'replace' THEN 0 ELSE j.attempt END
+  WHERE $14 <> 'reject' AND j.tenant_id = EXCLUDED.tenant_id
+)sql";
+
+constexpr auto insert_many = R"sql(
+  INSERT INTO carillon.jobs (id, kind, queue, tenant_id, workspace_id, priority, payload, max_attempts,
+                             run_at, unique_key, correlation_id, rate_key, retention)
+  SELECT id, kind, queue, tenant_id, workspace_id, priority, payload::jsonb, max_attempts,
+         coalesce(run_at, now()), nullif(unique_key, ''), nullif(correlation_id, ''), nullif(rate_key, ''),
+         retention
+  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::smallint[], $7::text[],
+              $8::int[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::text[])
+    AS n (id, kind, queue, tenant_id, workspace_id, priority, payload, max_attempts, run_at, unique_key,
+          correlation_id, rate_key, retention)
+  ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO NOTHING
+)sql";
+
+// One NOTIFY an owner, whatever the batch's size.
+constexpr auto notify_owners = R"sql(
+  SELECT pg_notify('carillon_' || left(i.node, 54), $2)
+  FROM carillon.shard_leases s JOIN carillon.node_incarnations i USING (incarnation)
+  WHERE s.shard = ANY($1::smallint[]) AND i.ended_at IS NULL AND i.incarnation <> $3
+  GROUP BY i.node
 )sql";
 
 // The error comes in as text, so it is a JSON string whatever it holds.
@@ -28,33 +61,74 @@ constexpr auto append_error = R"sql(
   WHERE id = $1
 )sql";
 
-constexpr auto conclude_jobs = R"sql(
-  WITH gone AS (DELETE FROM carillon.jobs WHERE id = ANY($1::uuid[]) RETURNING *)
-  INSERT INTO carillon.job_history
-    (id, kind, queue, tenant_id, workspace_id, priority, payload, state, attempt, max_attempts,
-     crashes, run_at, unique_key, errors, correlation_id, created_at, concluded_at)
-  SELECT id, kind, queue, tenant_id, workspace_id, priority, payload, $2, attempt, max_attempts,
-         crashes, run_at, unique_key, errors, correlation_id, created_at, clock_timestamp()
-  FROM gone
+#define CARILLON_INTO_HISTORY                                                                     \
+  "INSERT INTO carillon.job_history"                                                              \
+  "  (id, kind, queue, tenant_id, workspace_id, priority, payload, state, attempt, max_attempts," \
+  "   crashes, run_at, unique_key, rate_key, retention, errors, correlation_id, created_at,"      \
+  "   concluded_at) "                                                                             \
+  "SELECT id, kind, queue, tenant_id, workspace_id, priority, payload, $2::text, attempt,"        \
+  "  max_attempts, crashes, run_at, unique_key, rate_key,"                                        \
+  "  CASE WHEN $2::text = 'succeeded' THEN retention ELSE 'long' END, errors, correlation_id,"    \
+  "  created_at, clock_timestamp() FROM gone"
+
+constexpr auto conclude_jobs
+  = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = ANY($1::uuid[]) RETURNING *) "
+    CARILLON_INTO_HISTORY;
+
+// Only the revision that ran; the others run once more.
+constexpr auto conclude_runs
+  = "WITH gone AS (DELETE FROM carillon.jobs j"
+    "  USING unnest($1::uuid[], $3::int[]) AS r (id, revision)"
+    "  WHERE j.id = r.id AND j.revision = r.revision RETURNING j.*) " CARILLON_INTO_HISTORY;
+
+constexpr auto conclude_one
+  = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = $1 AND revision = $3 AND attempt = $4 RETURNING *) "
+    CARILLON_INTO_HISTORY;
+
+constexpr auto rerun_jobs = R"sql(
+  UPDATE carillon.jobs SET state = 'available', attempt = 0, run_at = least(run_at, now()), updated_at = now()
+  WHERE id = ANY($1::uuid[])
 )sql";
 
-// Unknown kinds stay where they are, for a node that knows them. In-flight
-// jobs are left out by id: no cursor, so that a row which becomes visible
-// late, or lies in the past, is read as soon as it is there.
+constexpr auto rerun_one = R"sql(
+  UPDATE carillon.jobs SET state = 'available', attempt = 0, run_at = least(run_at, now()), updated_at = now()
+  WHERE id = $1 AND revision > $2
+)sql";
+
+// Unknown kinds stay where they are, for a node that knows them. `now()` is
+// the start of the transaction: never later than the clock, and an index
+// bound. Each level is read from its own cursor.
 constexpr auto select_due = R"sql(
-  SELECT id, kind, queue, tenant_id, workspace_id, payload, state, attempt, max_attempts, crashes,
-         suspect, priority, run_at, unique_key, correlation_id, errors, created_at
-  FROM carillon.jobs
-  WHERE run_at <= clock_timestamp() AND shard = ANY($1::smallint[]) AND kind = ANY($2::text[])
-    AND NOT id = ANY($3::uuid[])
-  ORDER BY priority, run_at, id LIMIT $4
+  SELECT j.* FROM unnest($1::smallint[], $2::timestamptz[], $3::uuid[]) AS c (priority, run_at, id)
+  CROSS JOIN LATERAL (
+    SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
+           priority, revision, run_at, unique_key, rate_key, correlation_id
+    FROM carillon.jobs j
+    WHERE j.priority = c.priority AND (j.run_at, j.id) > (c.run_at, c.id) AND j.run_at <= now()
+      AND j.shard = ANY($4::smallint[]) AND j.kind = ANY($5::text[]) AND NOT j.workspace_id = ANY($6::uuid[])
+    ORDER BY j.run_at, j.id LIMIT $7) AS j
+  ORDER BY j.priority, j.run_at, j.id LIMIT $7
+)sql";
+
+constexpr auto select_parked = R"sql(
+  SELECT j.* FROM unnest($1::uuid[], $2::int[]) AS c (workspace_id, room)
+  CROSS JOIN LATERAL (
+    SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
+           priority, revision, run_at, unique_key, rate_key, correlation_id
+    FROM carillon.jobs j
+    WHERE j.workspace_id = c.workspace_id AND j.run_at <= now()
+      AND j.shard = ANY($3::smallint[]) AND j.kind = ANY($4::text[])
+    ORDER BY j.priority, j.run_at, j.id LIMIT c.room) AS j
 )sql";
 
 constexpr auto select_next_due = R"sql(
-  SELECT greatest(0, ceil(extract(epoch FROM run_at - clock_timestamp()) * 1000))::bigint
-  FROM carillon.jobs
-  WHERE run_at > clock_timestamp() AND shard = ANY($1::smallint[]) AND kind = ANY($2::text[])
-  ORDER BY run_at LIMIT 1
+  SELECT greatest(0, ceil(extract(epoch FROM min(j.run_at) - clock_timestamp()) * 1000))::bigint
+  FROM generate_series(0, 9) AS c (priority)
+  CROSS JOIN LATERAL (
+    SELECT run_at FROM carillon.jobs j
+    WHERE j.priority = c.priority AND j.run_at > now()
+      AND j.shard = ANY($1::smallint[]) AND j.kind = ANY($2::text[])
+    ORDER BY j.run_at, j.id LIMIT 1) AS j
 )sql";
 
 constexpr auto insert_manifest = R"sql(
@@ -70,9 +144,6 @@ constexpr auto postpone = R"sql(
   WHERE id = $1
 )sql";
 
-constexpr auto select_attempts
-  = "SELECT kind, attempt, max_attempts FROM carillon.jobs WHERE id = $1 FOR UPDATE";
-
 constexpr auto retry_later = R"sql(
   UPDATE carillon.jobs
   SET state = 'retrying', attempt = attempt + 1,
@@ -83,17 +154,20 @@ constexpr auto retry_later = R"sql(
 constexpr auto count_last_attempt
   = "UPDATE carillon.jobs SET attempt = attempt + 1 WHERE id = $1";
 
-// Jobs of these shards in manifests of ended incarnations. One that was
-// alone is charged; all become suspects.
+// Jobs of these shards in manifests of ended incarnations. Only one that had
+// its node for itself is charged; one that was alone in its manifest beside
+// others is watched more closely the next time.
 constexpr auto adopt_orphans = R"sql(
-  WITH orphan AS (
-    SELECT id, max(alone) AS crashed FROM (
-      SELECT unnest(m.job_ids) AS id, (cardinality(m.job_ids) = 1)::int AS alone
-      FROM carillon.job_manifests m JOIN carillon.node_incarnations i USING (incarnation)
-      WHERE i.ended_at IS NOT NULL) AS found
-    GROUP BY id)
+  WITH found AS (
+    SELECT m.incarnation, unnest(m.job_ids) AS id, cardinality(m.job_ids) AS beside
+    FROM carillon.job_manifests m JOIN carillon.node_incarnations i USING (incarnation)
+    WHERE i.ended_at IS NOT NULL),
+  crowd AS (SELECT incarnation, count(*) AS jobs FROM found GROUP BY incarnation),
+  orphan AS (
+    SELECT f.id, max((c.jobs = 1)::int) AS charged, max(CASE WHEN f.beside = 1 THEN 2 ELSE 1 END) AS suspicion
+    FROM found f JOIN crowd c USING (incarnation) GROUP BY f.id)
   UPDATE carillon.jobs j
-  SET suspect = true, crashes = crashes + orphan.crashed, updated_at = now()
+  SET suspicion = greatest(j.suspicion, orphan.suspicion), crashes = crashes + orphan.charged, updated_at = now()
   FROM orphan WHERE j.id = orphan.id AND j.shard = ANY($1::smallint[])
   RETURNING j.id
 )sql";
@@ -114,132 +188,177 @@ constexpr auto delete_empty_manifests = R"sql(
 )sql";
 
 constexpr auto select_crashed = R"sql(
-  SELECT id, kind, queue, tenant_id, workspace_id, payload, state, attempt, max_attempts, crashes,
-         suspect, priority, run_at, unique_key, correlation_id, errors, created_at
+  SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
+         priority, revision, run_at, unique_key, rate_key, correlation_id
   FROM carillon.jobs WHERE shard = ANY($1::smallint[]) AND crashes >= $2
 )sql";
 
-constexpr auto select_all = R"sql(
-  SELECT * FROM (
-    SELECT id, kind, queue, tenant_id, workspace_id, payload, state, attempt, max_attempts, crashes,
-           suspect, priority, run_at, unique_key, correlation_id, errors, created_at,
-           NULL::timestamptz AS concluded_at
-    FROM carillon.jobs
-    UNION ALL
-    SELECT id, kind, queue, tenant_id, workspace_id, payload, state, attempt, max_attempts, crashes,
-           false, priority, run_at, unique_key, correlation_id, errors, created_at, concluded_at
-    FROM carillon.job_history) AS job
-  WHERE ($1::uuid IS NULL OR tenant_id = $1::uuid)
-    AND ($2::uuid IS NULL OR id = $2::uuid)
-    AND ($3::text IS NULL OR state = $3)
-    AND ($4::text IS NULL OR kind = $4)
-    AND ($5::uuid IS NULL OR workspace_id = $5::uuid)
-  ORDER BY created_at DESC, concluded_at DESC NULLS FIRST, id DESC LIMIT $6
+constexpr auto select_live = R"sql(
+  SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
+         priority, revision, run_at, unique_key, rate_key, correlation_id
+  FROM carillon.jobs WHERE id = $1 FOR UPDATE
 )sql";
 
-constexpr auto run_live_now = R"sql(
-  UPDATE carillon.jobs
-  SET state = 'available', run_at = now(), attempt = 0, crashes = 0, updated_at = now()
-  WHERE id = $1
+constexpr auto select_controls
+  = "SELECT scope, name, is_paused, weight, max_running, rate_per_second, rate_burst FROM carillon.job_controls";
+
+constexpr auto insert_block = R"sql(
+  INSERT INTO carillon.job_blocks (incarnation, kind, rate_key, reason, until)
+  VALUES ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 millisecond')
+  ON CONFLICT DO NOTHING
 )sql";
 
-constexpr auto revive = R"sql(
-  WITH dead AS (DELETE FROM carillon.job_history
-                WHERE id = $1 AND state IN ('discarded', 'cancelled') RETURNING *)
-  INSERT INTO carillon.jobs
-    (id, kind, queue, tenant_id, workspace_id, priority, payload, max_attempts, unique_key, errors,
-     correlation_id, created_at)
-  SELECT id, kind, queue, tenant_id, workspace_id, priority, payload, max_attempts, unique_key,
-         errors, correlation_id, created_at FROM dead LIMIT 1
+constexpr auto upsert_kind = R"sql(
+  INSERT INTO carillon.job_kinds (kind, queue, priority, max_attempts, retention, on_conflict)
+  VALUES ($1, $2, $3, $4, $5, $6)
+  ON CONFLICT (kind) DO UPDATE
+  SET queue = EXCLUDED.queue, priority = EXCLUDED.priority, max_attempts = EXCLUDED.max_attempts,
+      retention = EXCLUDED.retention, on_conflict = EXCLUDED.on_conflict, updated_at = now()
 )sql";
 
-job read_job(const pqxx::row& row) {
+/// Rows that the reads above share, by position: these are read by the
+/// hundred thousand.
+job read_taken(const pqxx::row& row) {
+  const auto number = [&](pqxx::row::size_type column) {
+    int out = 0;
+    const auto field = row[column];
+    std::from_chars(field.c_str(), field.c_str() + field.size(), out);
+    return out;
+  };
   job out;
-  out.id = read_id<job_id>(row["id"]);
-  out.kind = row["kind"].as<std::string>();
-  out.queue = row["queue"].as<std::string>();
-  out.tenant = read_id<tenant_id>(row["tenant_id"]);
-  out.workspace = read_id<workspace_id>(row["workspace_id"]);
-  out.payload = row["payload"].as<std::string>();
-  out.state = parse_job_state(row["state"].c_str()).value_or(job_state::available);
-  out.attempt = row["attempt"].as<int>();
-  out.max_attempts = row["max_attempts"].as<int>();
-  out.crashes = row["crashes"].as<int>();
-  out.suspect = row["suspect"].as<bool>();
-  out.priority = row["priority"].as<int>();
-  out.run_at = read_instant(row["run_at"]);
-  out.unique_key = text_or_empty(row["unique_key"]);
-  out.correlation_id = text_or_empty(row["correlation_id"]);
-  out.errors = row["errors"].as<std::string>();
-  out.created_at = read_instant(row["created_at"]);
+  out.id = read_id<job_id>(row[0]);
+  out.kind.assign(row[1].c_str(), row[1].size());
+  out.tenant = read_id<tenant_id>(row[2]);
+  out.workspace = read_id<workspace_id>(row[3]);
+  out.payload.assign(row[4].c_str(), row[4].size());
+  out.attempt = number(5);
+  out.max_attempts = number(6);
+  out.crashes = number(7);
+  out.suspicion = number(8);
+  out.priority = number(9);
+  out.revision = number(10);
+  out.run_at = read_instant(row[11]);
+  out.unique_key = text_or_empty(row[12]);
+  out.rate_key = text_or_empty(row[13]);
+  out.correlation_id = text_or_empty(row[14]);
   return out;
 }
 
-std::string known_kinds() {
+template <class Range, class Render>
+std::string array_of(const Range& range, Render render) {
   std::string out = "{";
-  for (const auto& policy : job_policies()) {
+  for (const auto& item : range) {
     if (out.size() > 1)
       out += ',';
-    out += policy.kind;
+    render(out, item);
   }
   return out += '}';
 }
 
-std::string batch_array(const std::vector<std::int64_t>& batches) {
-  std::string out = "{";
-  for (const auto batch : batches) {
-    if (out.size() > 1)
-      out += ',';
-    out += std::to_string(batch);
+void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\')
+      out += '\\';
+    out += c;
   }
-  return out += '}';
+  out += '"';
 }
 
-std::optional<std::string> tenant_of(const scope& who) {
-  if (who.tenant())
-    return to_string(*who.tenant());
-  return std::nullopt;
+std::string text_array(const std::vector<std::string>& texts) {
+  return array_of(texts, [](std::string& out, const std::string& text) { append_quoted(out, text); });
 }
 
-std::vector<job> select_jobs(pqxx::transaction_base& tx, const scope& who,
-                             std::optional<job_id> id, const job_filter& filter) {
-  std::optional<std::string> id_text;
-  if (id)
-    id_text = to_string(*id);
-  std::optional<std::string> state;
-  if (filter.state)
-    state = std::string{to_string(*filter.state)};
-  std::optional<std::string> workspace;
-  if (filter.workspace)
-    workspace = to_string(*filter.workspace);
-  std::vector<job> out;
-  for (const auto& row : tx.exec_params(select_all, tenant_of(who), id_text, state,
-                                        null_if_empty(filter.kind), workspace, filter.limit)) {
-    out.push_back(read_job(row));
-    out.back().concluded_at = read_nullable_instant(row["concluded_at"]);
+std::string number_array(const std::vector<std::int64_t>& numbers) {
+  return array_of(numbers, [](std::string& out, std::int64_t n) { out += std::to_string(n); });
+}
+
+double uniform() {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  return std::uniform_real_distribution<double>{0.0, 1.0}(random);
+}
+
+const job_id last_id{uuid{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                           0xff, 0xff, 0xff}}};
+
+/// The common read and where the next one begins.
+void read_common(pqxx::work& tx, const due_query& query, const std::string& shards,
+                 const std::string& kinds, std::vector<job>& found, due_jobs& out) {
+  std::vector<std::int64_t> levels;
+  std::vector<job_id> ids;
+  std::string times = "{";
+  for (int level = 0; level < priority_levels; ++level) {
+    const auto& cursor = query.from[static_cast<std::size_t>(level)];
+    levels.push_back(level);
+    ids.push_back(cursor.id);
+    if (level > 0)
+      times += ',';
+    if (cursor.run_at == instant{}) {
+      times += "-infinity";
+    } else {
+      times += '"';
+      times += format_precise_time(cursor.run_at);
+      times += '"';
+    }
   }
-  return out;
+  times += '}';
+  std::vector<workspace_id> parked;
+  for (const auto& p : query.parked)
+    parked.push_back(p.workspace);
+  const auto rows = tx.exec_params(select_due, number_array(levels), times, uuid_array(ids), shards, kinds,
+                                   uuid_array(parked), query.limit);
+  out.next = query.from;
+  out.complete = static_cast<int>(rows.size()) < query.limit;
+  found.reserve(rows.size());
+  for (const auto& row : rows)
+    found.push_back(read_taken(row));
+  if (out.complete) {
+    const auto now = read_instant(tx.exec("SELECT now()")[0][0]);
+    out.next.fill({now, last_id});
+  } else {
+    // Levels before the last row's are read to their end; later ones were
+    // cut off by the limit.
+    const auto& last = found.back();
+    const auto level = static_cast<std::size_t>(last.priority);
+    const auto now = read_instant(tx.exec("SELECT now()")[0][0]);
+    for (std::size_t i = 0; i < level; ++i)
+      out.next[i] = {now, last_id};
+    out.next[level] = {last.run_at, last.id};
+  }
 }
 
-/// Decides a failed try: true when it was the last one.
-bool settle_retry(pqxx::transaction_base& tx, const job_report& report) {
-  const auto rows = tx.exec_params(select_attempts, to_string(report.id));
-  if (rows.empty())
-    return false;
+void read_parked(pqxx::work& tx, const due_query& query, const std::string& shards,
+                 const std::string& kinds, std::vector<job>& found, due_jobs& out) {
+  std::vector<workspace_id> workspaces;
+  std::vector<std::int64_t> limits;
+  for (const auto& p : query.parked)
+    if (p.limit > 0) {
+      workspaces.push_back(p.workspace);
+      limits.push_back(p.limit);
+    }
+  if (workspaces.empty())
+    return;
+  std::unordered_map<workspace_id, int> counts;
+  for (const auto& row : tx.exec_params(select_parked, uuid_array(workspaces), number_array(limits), shards, kinds)) {
+    found.push_back(read_taken(row));
+    ++counts[found.back().workspace];
+  }
+  for (std::size_t i = 0; i < workspaces.size(); ++i)
+    if (counts[workspaces[i]] < limits[i])
+      out.exhausted.push_back(workspaces[i]);
+}
+
+/// Counts a failed try; true when it was the last one.
+bool settle_retry(pqxx::transaction_base& tx, const job_report& report, const job& work) {
   append_job_error(tx, report.id, report.error);
-  const auto attempt = rows[0][1].as<int>();
-  if (attempt + 1 >= rows[0][2].as<int>()) {
+  if (work.attempt + 1 >= work.max_attempts) {
     tx.exec_params(count_last_attempt, to_string(report.id));
     return true;
   }
-  std::chrono::milliseconds delay{60'000};
-  if (report.delay) {
-    delay = *report.delay;
-  } else if (const auto* policy = find_job_policy(rows[0][0].as<std::string>());
-             policy && !policy->delays.empty()) {
-    const auto last = policy->delays.size() - 1;
-    delay = policy->delays[std::min(static_cast<std::size_t>(attempt), last)];
-  }
+  static constexpr job_policy unknown_kind{};
+  const auto* policy = find_job_policy(work.kind);
+  const auto delay = report.delay.value_or(
+    retry_delay(policy ? *policy : unknown_kind, work.attempt + 1, uniform()));
   tx.exec_params(retry_later, to_string(report.id), delay.count());
   return false;
 }
@@ -252,9 +371,11 @@ bool insert_job(pqxx::transaction_base& tx, const new_job& job) {
     throw std::invalid_argument{"unknown job kind " + job.kind};
   return tx
            .exec_params(insert_one, to_string(job.id), job.kind, std::string{policy->queue},
-                        to_string(job.tenant), to_string(job.workspace), policy->priority,
-                        job.payload, policy->max_attempts, param(job.run_at),
-                        null_if_empty(job.unique_key), null_if_empty(job.correlation_id))
+                        to_string(job.tenant), to_string(job.workspace),
+                        job.priority.value_or(policy->priority), job.payload, policy->max_attempts,
+                        param(job.run_at), null_if_empty(job.unique_key),
+                        null_if_empty(job.correlation_id), null_if_empty(job.rate_key),
+                        std::string{to_string(policy->keep)}, std::string{to_string(policy->on_conflict)})
            .affected_rows()
          == 1;
 }
@@ -278,58 +399,72 @@ void move_to_history(pqxx::transaction_base& tx, const std::vector<job_id>& ids,
     tx.exec_params(conclude_jobs, uuid_array(ids), std::string{to_string(state)});
 }
 
+bool conclude_run(pqxx::transaction_base& tx, const job& run, job_state state) {
+  const auto id = to_string(run.id);
+  return tx.exec_params(conclude_one, id, std::string{to_string(state)}, run.revision, run.attempt)
+             .affected_rows()
+           == 1
+         || tx.exec_params(rerun_one, id, run.revision).affected_rows() == 1;
+}
+
 void append_job_error(pqxx::transaction_base& tx, job_id id, const std::string& error) {
   tx.exec_params(append_error, to_string(id), error);
 }
 
-result<due_jobs> job_repository::take_due(const node_identity& me, const shard_list& shards,
-                                          const std::vector<job_id>& in_flight, int limit,
-                                          std::int64_t first_batch) {
+result<due_jobs> job_repository::take_due(const node_identity& me, const due_query& query) {
   return db_.transact("take-due-jobs", [&](pqxx::work& tx) -> result<due_jobs> {
     if (!hold_fence(tx, me))
       return fenced_out(me);
     due_jobs out;
-    const auto owned = shard_array(shards);
-    const auto kinds = known_kinds();
+    const auto shards = shard_array(query.shards);
+    const auto kinds = text_array(query.kinds);
+    std::vector<job> found;
+    if (query.limit > 0)
+      read_common(tx, query, shards, kinds, found, out);
+    read_parked(tx, query, shards, kinds, found, out);
+    if (query.in_hand)
+      std::erase_if(found, [&](const job& j) { return query.in_hand->contains(j.id); });
+
+    auto number = query.first_batch;
     job_batch common;
-    if (limit > 0)
-      for (const auto& row : tx.exec_params(select_due, owned, kinds, uuid_array(in_flight), limit)) {
-        auto found = read_job(row);
-        if (found.suspect) {
-          out.batches.emplace_back();
-          out.batches.back().jobs.push_back(std::move(found));
-        } else {
-          common.jobs.push_back(std::move(found));
-        }
+    for (auto& j : found) {
+      if (j.suspicion > 0) {
+        out.batches.emplace_back();
+        out.batches.back().jobs.push_back(std::move(j));
+      } else {
+        common.jobs.push_back(std::move(j));
       }
+    }
     if (!common.jobs.empty())
       out.batches.push_back(std::move(common));
     for (auto& batch : out.batches) {
-      batch.number = first_batch++;
-      std::vector<job_id> ids;
-      for (const auto& j : batch.jobs)
-        ids.push_back(j.id);
-      tx.exec_params(insert_manifest, me.incarnation, batch.number, uuid_array(ids));
+      batch.number = number++;
+      tx.exec_params(insert_manifest, me.incarnation, batch.number,
+                     array_of(batch.jobs, [](std::string& text, const job& j) { text += to_string(j.id); }));
     }
-    const auto next = tx.exec_params(select_next_due, owned, kinds);
-    if (!next.empty())
-      out.next_in = std::chrono::milliseconds{next[0][0].as<std::int64_t>()};
+    if (out.complete) {
+      const auto next = tx.exec_params(select_next_due, shards, kinds);
+      if (!next[0][0].is_null())
+        out.next_in = std::chrono::milliseconds{next[0][0].as<std::int64_t>()};
+    }
     return out;
   });
 }
 
-result<std::vector<job_id>> job_repository::conclude(const node_identity& me,
-                                                     const std::vector<job_report>& reports,
-                                                     const std::vector<std::int64_t>& finished) {
-  return db_.transact("conclude-jobs", [&](pqxx::work& tx) -> result<std::vector<job_id>> {
+result<concluded_jobs> job_repository::conclude(const node_identity& me,
+                                                const std::vector<job_report>& reports,
+                                                const std::vector<std::int64_t>& finished) {
+  return db_.transact("conclude-jobs", [&](pqxx::work& tx) -> result<concluded_jobs> {
     if (!hold_fence(tx, me))
       return fenced_out(me);
+    concluded_jobs out;
     std::vector<job_id> succeeded;
-    std::vector<job_id> discarded;
+    std::vector<std::int64_t> revisions;
     for (const auto& report : reports) {
       switch (report.how) {
         case job_report::kind::succeeded:
           succeeded.push_back(report.id);
+          revisions.push_back(report.revision);
           break;
         case job_report::kind::concluded:
           break;
@@ -338,20 +473,37 @@ result<std::vector<job_id>> job_repository::conclude(const node_identity& me,
                          report.delay.value_or(std::chrono::milliseconds{0}).count());
           break;
         case job_report::kind::retry:
-          if (settle_retry(tx, report))
-            discarded.push_back(report.id);
+        case job_report::kind::discarded: {
+          const auto rows = tx.exec_params(select_live, to_string(report.id));
+          if (rows.empty())
+            break;
+          const auto work = read_taken(rows[0]);
+          if (report.how == job_report::kind::retry) {
+            if (!settle_retry(tx, report, work))
+              break;
+          } else {
+            append_job_error(tx, report.id, report.error);
+          }
+          move_to_history(tx, {report.id}, job_state::discarded);
+          // A kind with an effect on what it worked on tells people itself
+          // (actors/jobs/job_feed.cpp, abandon).
+          if (work.kind != kinds::publish_post && work.kind != kinds::send_notification_email)
+            tell_admins(tx, work, report.error, out.after_commit);
+          out.discarded.push_back(report.id);
           break;
-        case job_report::kind::discarded:
-          append_job_error(tx, report.id, report.error);
-          discarded.push_back(report.id);
-          break;
+        }
       }
     }
-    move_to_history(tx, succeeded, job_state::succeeded);
-    move_to_history(tx, discarded, job_state::discarded);
+    if (!succeeded.empty()) {
+      const auto ids = uuid_array(succeeded);
+      const auto gone = tx.exec_params(conclude_runs, ids, std::string{to_string(job_state::succeeded)},
+                                       number_array(revisions));
+      if (gone.affected_rows() < succeeded.size())
+        tx.exec_params(rerun_jobs, ids);
+    }
     if (!finished.empty())
-      tx.exec_params(delete_manifests, me.incarnation, batch_array(finished));
-    return discarded;
+      tx.exec_params(delete_manifests, me.incarnation, number_array(finished));
+    return out;
   });
 }
 
@@ -367,8 +519,65 @@ result<std::vector<job>> job_repository::adopt(const node_identity& me, const sh
     tx.exec(delete_empty_manifests);
     std::vector<job> crashed;
     for (const auto& row : tx.exec_params(select_crashed, shard_array(shards), max_crashes))
-      crashed.push_back(read_job(row));
+      crashed.push_back(read_taken(row));
     return crashed;
+  });
+}
+
+result<std::vector<job_control>> job_repository::load_controls() {
+  return db_.transact("load-job-controls", [&](pqxx::work& tx) -> result<std::vector<job_control>> {
+    std::vector<job_control> out;
+    for (const auto& row : tx.exec(select_controls)) {
+      const auto about = parse_control_scope(row[0].c_str());
+      if (!about)
+        continue;
+      job_control control;
+      control.scope = *about;
+      control.name = row[1].as<std::string>();
+      control.paused = row[2].as<bool>();
+      control.weight = nullable<int>(row[3]);
+      control.max_running = nullable<int>(row[4]);
+      if (!row[5].is_null())
+        control.rate = rate_budget{row[5].as<double>(), nullable<int>(row[6]).value_or(1)};
+      out.push_back(std::move(control));
+    }
+    return out;
+  });
+}
+
+result<done> job_repository::record_blocks(const node_identity& me, const std::vector<job_block>& blocks) {
+  return db_.transact("record-job-blocks", [&](pqxx::work& tx) -> result<done> {
+    if (!hold_fence(tx, me))
+      return fenced_out(me);
+    tx.exec_params("DELETE FROM carillon.job_blocks WHERE incarnation = $1", me.incarnation);
+    for (const auto& block : blocks) {
+      std::optional<std::int64_t> lasts;
+      if (block.lasts)
+        lasts = block.lasts->count();
+      tx.exec_params(insert_block, me.incarnation, block.kind, block.rate_key, block.reason, lasts);
+    }
+    return done{};
+  });
+}
+
+result<int> job_repository::maintain_history(std::chrono::hours keep_short, std::chrono::hours keep_standard,
+                                             std::chrono::hours keep_long) {
+  return db_.transact("maintain-job-history", [&](pqxx::work& tx) -> result<int> {
+    const auto text = [](std::chrono::hours h) { return std::to_string(h.count()) + " hours"; };
+    return tx
+      .exec_params("SELECT carillon.maintain_job_history($1::interval, $2::interval, $3::interval)",
+                   text(keep_short), text(keep_standard), text(keep_long))[0][0]
+      .as<int>();
+  });
+}
+
+result<done> job_repository::announce_kinds() {
+  return db_.transact("announce-job-kinds", [&](pqxx::work& tx) -> result<done> {
+    for (const auto& policy : job_policies())
+      tx.exec_params(upsert_kind, std::string{policy.kind}, std::string{policy.queue}, policy.priority,
+                     policy.max_attempts, std::string{to_string(policy.keep)},
+                     std::string{to_string(policy.on_conflict)});
+    return done{};
   });
 }
 
@@ -380,44 +589,58 @@ result<job_id> job_repository::enqueue(const new_job& job) {
   });
 }
 
-result<std::vector<job>> job_repository::list(const scope& who, const job_filter& filter) {
-  return db_.transact("list-jobs", [&](pqxx::work& tx) -> result<std::vector<job>> {
-    return select_jobs(tx, who, std::nullopt, filter);
-  });
-}
-
-result<job> job_repository::find(const scope& who, job_id id) {
-  return db_.transact("find-job", [&](pqxx::work& tx) -> result<job> {
-    auto found = select_jobs(tx, who, id, {});
-    if (found.empty())
-      return failure{errc::not_found, "there is no job " + to_string(id), {}, {}};
-    return std::move(found.front());
-  });
-}
-
-result<job> job_repository::retry(const scope& who, job_id id) {
-  return db_.transact("retry-job", [&](pqxx::work& tx) -> result<job> {
-    const auto found = select_jobs(tx, who, id, {});
-    if (found.empty())
-      return failure{errc::not_found, "there is no job " + to_string(id), {}, {}};
-    if (tx.exec_params(run_live_now, to_string(id)).affected_rows() == 0
-        && tx.exec_params(revive, to_string(id)).affected_rows() == 0)
-      return failure{errc::conflict, "job " + to_string(id) + " has succeeded; there is nothing to retry", {}, {}};
-    return select_jobs(tx, who, id, {}).front();
-  });
-}
-
-result<job> job_repository::cancel(const scope& who, job_id id) {
-  return db_.transact("cancel-job", [&](pqxx::work& tx) -> result<job> {
-    const auto found = select_jobs(tx, who, id, {});
-    if (found.empty())
-      return failure{errc::not_found, "there is no job " + to_string(id), {}, {}};
-    if (found.front().concluded_at)
-      return failure{errc::conflict,
-                     "job " + to_string(id) + " is already "
-                       + std::string{to_string(found.front().state)}, {}, {}};
-    move_to_history(tx, {id}, job_state::cancelled);
-    return select_jobs(tx, who, id, {}).front();
+result<std::int64_t> job_repository::enqueue_many(const std::vector<new_job>& jobs,
+                                                  const std::optional<node_identity>& me) {
+  return db_.transact("enqueue-jobs", [&](pqxx::work& tx) -> result<std::int64_t> {
+    if (jobs.empty())
+      return std::int64_t{0};
+    std::vector<const job_policy*> policies;
+    for (const auto& job : jobs) {
+      policies.push_back(find_job_policy(job.kind));
+      if (!policies.back())
+        return failure{errc::invalid_argument, "unknown job kind " + job.kind, {}, {}};
+    }
+    const auto column = [&](auto render) {
+      std::string out = "{";
+      for (std::size_t i = 0; i < jobs.size(); ++i) {
+        if (i > 0)
+          out += ',';
+        render(out, jobs[i], *policies[i]);
+      }
+      return out += '}';
+    };
+    const auto quoted_column = [&](auto text) {
+      return column([&](std::string& out, const new_job& j, const job_policy& p) { append_quoted(out, text(j, p)); });
+    };
+    const auto written
+      = tx.exec_params(
+            insert_many, column([](auto& out, auto& j, auto&) { out += to_string(j.id); }),
+            quoted_column([](auto& j, auto&) -> std::string_view { return j.kind; }),
+            quoted_column([](auto&, auto& p) { return p.queue; }),
+            column([](auto& out, auto& j, auto&) { out += to_string(j.tenant); }),
+            column([](auto& out, auto& j, auto&) { out += to_string(j.workspace); }),
+            column([](auto& out, auto& j, auto& p) { out += std::to_string(j.priority.value_or(p.priority)); }),
+            quoted_column([](auto& j, auto&) -> std::string_view { return j.payload; }),
+            column([](auto& out, auto&, auto& p) { out += std::to_string(p.max_attempts); }),
+            column([](auto& out, auto& j, auto&) {
+              if (j.run_at)
+                append_quoted(out, format_precise_time(*j.run_at));
+              else
+                out += "NULL";
+            }),
+            quoted_column([](auto& j, auto&) -> std::string_view { return j.unique_key; }),
+            quoted_column([](auto& j, auto&) -> std::string_view { return j.correlation_id; }),
+            quoted_column([](auto& j, auto&) -> std::string_view { return j.rate_key; }),
+            quoted_column([](auto&, auto& p) { return to_string(p.keep); }))
+          .affected_rows();
+    std::vector<std::int64_t> shards;
+    std::array<bool, shard_count> seen{};
+    for (const auto& job : jobs)
+      if (!std::exchange(seen[shard_of(job.workspace)], true))
+        shards.push_back(shard_of(job.workspace));
+    tx.exec_params(notify_owners, number_array(shards), encode({1, "sweep", {}}),
+                   me ? me->incarnation : std::int64_t{-1});
+    return static_cast<std::int64_t>(written);
   });
 }
 

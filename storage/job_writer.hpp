@@ -10,9 +10,9 @@
 
 namespace carillon::storage {
 
-/// Plain INSERT with the kind's policy. False when a live job holds the
-/// unique key: nothing was written. Throws std::invalid_argument for a kind
-/// that this build does not know.
+/// Plain INSERT with the kind's policy; a live job with the unique key is
+/// met as the policy says. False when it rejects: nothing was written.
+/// Throws std::invalid_argument for a kind that this build does not know.
 bool insert_job(pqxx::transaction_base& tx, const new_job& job);
 
 /// The one PublishPost job of a post (contract §4.2: key publish-post-{post}).
@@ -23,6 +23,11 @@ new_job publish_job_for(post_id post, tenant_id tenant, workspace_id workspace,
 /// are passed over.
 void move_to_history(pqxx::transaction_base& tx, const std::vector<job_id>& ids,
                      job_state state);
+
+/// The same for one job that ran: when it was enqueued again meanwhile, it
+/// stays and runs once more. False when it is not this run's to conclude:
+/// gone, or tried again since.
+bool conclude_run(pqxx::transaction_base& tx, const job& run, job_state state);
 
 /// Appends to the job's error history.
 void append_job_error(pqxx::transaction_base& tx, job_id id, const std::string& error);

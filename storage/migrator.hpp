@@ -19,8 +19,10 @@ struct migration {
 const std::vector<migration>& embedded_migrations();
 
 /// Applies what is missing, each file in its own transaction, under an
-/// advisory lock, as the role of the URL. Creates the schema `carillon`, and the roles
-/// carillon_owner and carillon_app where the URL's role may.
+/// advisory lock. Where the URL's role may, it makes the roles carillon_owner,
+/// as which files run and which owns the schema `carillon`, and carillon_app,
+/// which may use what they make. Where it may not, and nobody made them
+/// beforehand and granted them to it, all belongs to the URL's role.
 /// Returns the names applied now. Failures: conflict when an applied file
 /// was edited or the database is newer than this program; transient when the
 /// server cannot be reached; permanent when a file fails (nothing of it

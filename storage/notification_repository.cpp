@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "storage/fence.hpp"
 #include "storage/notification_writer.hpp"
 #include "storage/query_param.hpp"
 
@@ -142,6 +143,15 @@ DELETE FROM carillon.notifications WHERE id IN (
   LIMIT $2::int)
 )";
 constexpr int delete_chunk = 1000;
+
+constexpr auto delete_expired_sql = R"(
+DELETE FROM carillon.notifications WHERE id IN (
+  SELECT id FROM carillon.notifications
+  WHERE tenant_id = $1::uuid
+    AND created_at < now() - make_interval(hours => $2::int)
+    AND (read_at IS NULL OR read_at < now() - make_interval(hours => $3::int))
+  ORDER BY created_at LIMIT $4::int)
+)";
 
 constexpr auto load_email_sql
   = "SELECT " CARILLON_NOTIFICATION_COLUMNS ", u.name AS recipient_name, "
@@ -556,6 +566,20 @@ result<std::int64_t> notification_repository::delete_old(const scope& s,
     if (*chunk < delete_chunk)
       return total;
   }
+}
+
+result<std::int64_t> notification_repository::delete_expired(
+  const node_identity& me, const job& work, std::chrono::hours keep,
+  std::chrono::hours keep_after_reading, int limit) {
+  return db_.transact(
+    "delete-expired-notifications", [&](pqxx::work& tx) -> result<std::int64_t> {
+      if (!hold_fence(tx, me))
+        return fenced_out(me);
+      return static_cast<std::int64_t>(
+        tx.exec_params(delete_expired_sql, to_string(work.tenant), keep.count(),
+                       keep_after_reading.count(), limit)
+          .affected_rows());
+    });
 }
 
 result<notification_email>

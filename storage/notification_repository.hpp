@@ -44,6 +44,8 @@ public:
                      const std::vector<preference_change>& changes) override;
 
   result<std::int64_t> delete_old(const scope& s, int days) override;
+  result<std::int64_t> delete_expired(const node_identity& me, const job& work, std::chrono::hours keep,
+                                      std::chrono::hours keep_after_reading, int limit) override;
 
   result<notification_email> load_email(const scope& s,
                                         notification_id id) override;

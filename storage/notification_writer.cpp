@@ -21,9 +21,9 @@ constexpr auto insert_notification_sql = R"(
 WITH wanted AS (
   SELECT u.id AS user_id,
          COALESCE(p.in_app_enabled, true) AS in_app,
-         COALESCE(p.email_enabled, true) AS email,
-         COALESCE(p.push_enabled, false) AS push,
-         COALESCE(p.sms_enabled, false) AS sms
+         COALESCE(p.email_enabled, true) AND NOT $9::boolean AS email,
+         COALESCE(p.push_enabled, false) AND NOT $9::boolean AS push,
+         COALESCE(p.sms_enabled, false) AND NOT $9::boolean AS sms
   FROM carillon.users u
   LEFT JOIN carillon.notification_preferences p
     ON p.user_id = u.id AND p.tenant_id = u.tenant_id
@@ -46,7 +46,7 @@ WITH wanted AS (
     ('in_app', CASE WHEN in_app THEN 'sent' ELSE 'skipped' END,
      CASE WHEN NOT in_app THEN 'off by preference' END),
     ('email', CASE WHEN email THEN 'queued' ELSE 'skipped' END,
-     CASE WHEN NOT email THEN 'off by preference' END),
+     CASE WHEN NOT email THEN CASE WHEN $9::boolean THEN 'in-app notice' ELSE 'off by preference' END END),
     ('push', CASE WHEN push THEN 'skipped' END,
      'not available in this version'),
     ('sms', CASE WHEN sms THEN 'skipped' END,
@@ -152,7 +152,7 @@ notification write_notification(pqxx::transaction_base& tx,
   const auto rows = tx.exec_params(
     insert_notification_sql, to_string(n.id), to_string(n.tenant),
     to_string(n.user), std::string{to_string(n.type)}, n.title, n.message, data,
-    null_if_empty(n.action_url));
+    null_if_empty(n.action_url), message.in_app_only);
   if (rows.empty())
     throw std::invalid_argument{"user " + to_string(n.user)
                                 + " does not belong to tenant "

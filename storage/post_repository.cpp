@@ -66,7 +66,10 @@ constexpr auto insert_post = R"sql(
   INSERT INTO carillon.posts (id, tenant_id, workspace_id, created_by_user_id, content_text,
     content_variations, post_type, scheduled_at, scheduled_timezone, hashtags, mentions, link_url,
     first_comment)
-  VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10::jsonb, $11::jsonb, $12, $13)
+  SELECT $1::uuid, w.tenant_id, w.id, $4::uuid, $5, $6::jsonb, $7, $8::timestamptz, $9, $10::jsonb, $11::jsonb,
+    $12, $13
+  FROM carillon.workspaces w
+  WHERE w.id = $3::uuid AND w.tenant_id = $2::uuid AND w.deleted_at IS NULL AND w.status <> 'deleted'
 )sql";
 
 constexpr auto update_post = R"sql(
@@ -391,11 +394,14 @@ result<post_detail> post_repository::create(const scope& who, workspace_id works
         return std::move(*refused);
     const auto id = post_id::make();
     const auto& content = draft.content;
-    tx.exec_params(insert_post, to_string(id), tenant_param(who), to_string(workspace),
-                   to_string(actor.user), content.content_text, content.content_variations,
-                   std::string{to_string(draft.type)}, param(draft.scheduled_at),
-                   draft.scheduled_timezone, content.hashtags, content.mentions, content.link_url,
-                   content.first_comment);
+    const auto inserted
+      = tx.exec_params(insert_post, to_string(id), tenant_param(who), to_string(workspace),
+                       to_string(actor.user), content.content_text, content.content_variations,
+                       std::string{to_string(draft.type)}, param(draft.scheduled_at),
+                       draft.scheduled_timezone, content.hashtags, content.mentions, content.link_url,
+                       content.first_comment);
+    if (inserted.affected_rows() == 0)
+      return failure{errc::not_found, "there is no workspace " + to_string(workspace), {}, {}};
     if (auto added = add_targets(tx, who, workspace, id, draft.accounts); !added)
       return std::move(added).error();
     audit(tx, who, actor, audit_action::create, id, "Post created", std::nullopt,

@@ -10,6 +10,7 @@
 #include "domain/enums.hpp"
 #include "domain/post_text.hpp"
 #include "domain/text.hpp"
+#include "storage/failure_notice.hpp"
 #include "storage/fence.hpp"
 #include "storage/job_writer.hpp"
 #include "storage/notification_writer.hpp"
@@ -348,6 +349,8 @@ bool roll_up(pqxx::transaction_base& tx, const post_row& post, const job& job,
   if (published)
     published_at = format_api_time(read_instant(concluded[0][0]));
   tell_author(tx, post, job, published, published_at, failed, reason, out);
+  if (!published)
+    tell_admins(tx, job, reason, out, to_string(post.author));
   const json metadata{{"job", job.kind}, {"job_id", to_string(job.id)}, {"attempt", job.attempt + 1},
                       {"workspace_id", to_string(post.workspace)}};
   tx.exec_params(insert_audit, to_string(make_uuid_v7()), to_string(post.tenant), to_string(post.id),

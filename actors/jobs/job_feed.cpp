@@ -2,8 +2,11 @@
 
 #include <bitset>
 #include <map>
+#include <set>
 #include <unordered_map>
+#include <unordered_set>
 
+#include "actors/jobs/ready_queue.hpp"
 #include "actors/protocol/ownership.hpp"
 #include "actors/protocol/region.hpp"
 #include "actors/timer.hpp"
@@ -13,13 +16,32 @@ namespace carillon {
 
 namespace {
 
-struct in_flight_job {
-  running_job_ptr job;
+using time_point = caf::actor_clock::time_point;
+using std::chrono::milliseconds;
+
+/// How far behind its cursor a read begins: rows become visible when their
+/// transaction commits, which is later than the run_at they got.
+constexpr milliseconds look_back{250};
+constexpr milliseconds sweep_look_back{5'000};
+constexpr milliseconds full_read_every{30'000};
+constexpr milliseconds controls_every{10'000};
+constexpr milliseconds blocks_every{1'000};
+constexpr milliseconds conclude_retry{500};
+/// Room between a kind's own timeout and the moment the feed stops believing
+/// that its runner is alive.
+constexpr std::chrono::seconds runner_grace{5};
+
+struct job_in_hand {
+  std::shared_ptr<const job> work;
   std::int64_t batch = 0;
-  caf::actor_clock::time_point give_up_at{};
+  /// Zero while it waits in the queue.
+  std::int64_t run = 0;
+  time_point give_up_at{};
   /// Reported; waits for the transaction that writes it.
   bool reported = false;
 };
+
+enum class read_kind { next, sweep, full };
 
 struct job_feed_state {
   static inline const char* name = "carillon.job_feed";
@@ -29,18 +51,39 @@ struct job_feed_state {
   std::optional<node_identity> me;
   std::bitset<shard_count> owned;
 
-  std::unordered_map<job_id, in_flight_job> in_flight;
+  ready_queue queue;
+  std::unordered_map<job_id, job_in_hand> in_hand;
   std::map<std::int64_t, std::size_t> open_batches;
   std::int64_t next_batch = 1;
+  std::int64_t next_run = 1;
+  std::size_t running = 0;
+
+  /// Suspected of killing nodes: each runs with nothing else in hand.
+  std::shared_ptr<const job> suspect;
+  bool suspects_left = false;
+  /// The suspect that is running.
+  std::optional<job_id> alone;
 
   std::vector<job_report> reports;
   std::vector<std::int64_t> finished;
-  bool linger_pending = false;
+  bool flush_pending = false;
   bool concluding = false;
 
+  due_cursors cursors{};
+  /// The last read ended before its limit.
+  bool caught_up = true;
   bool reading = false;
-  bool read_again = false;
+  std::optional<read_kind> read_again;
+  /// Let go while a read was under way, whose snapshot may still show them.
+  std::unordered_set<job_id> let_go;
+  std::set<workspace_id> parked;
+  time_point next_full_read{};
+  time_point next_controls{};
+  time_point next_blocks{};
+  bool blocks_written = false;
   wake_up_timer timer;
+  std::uint64_t wake_generation = 0;
+  std::optional<time_point> wake_at;
 
   std::bitset<shard_count> draining;
   ownership_actor drained_to;
@@ -59,51 +102,74 @@ shard_list list_of(const std::bitset<shard_count>& shards) {
   return out;
 }
 
-void read_due(self_pointer self);
-void write_conclusions(self_pointer self);
+void read_due(self_pointer self, read_kind how);
+void start_jobs(self_pointer self);
 
-/// Room between a kind's own timeout and the moment the feed stops believing
-/// that its runner is alive.
-constexpr std::chrono::seconds runner_grace{60};
+// -- letting go -------------------------------------------------------------------
+
+void let_go(job_feed_state& state, const job_id& id) {
+  const auto i = state.in_hand.find(id);
+  if (i == state.in_hand.end())
+    return;
+  if (i->second.run != 0) {
+    state.queue.finished(*i->second.work);
+    --state.running;
+  }
+  const auto batch = state.open_batches.find(i->second.batch);
+  if (batch != state.open_batches.end() && --batch->second == 0) {
+    state.finished.push_back(batch->first);
+    state.open_batches.erase(batch);
+  }
+  if (state.reading)
+    state.let_go.insert(id);
+  if (state.alone == id)
+    state.alone.reset();
+  state.in_hand.erase(i);
+}
+
+/// Those that were read and not started go back where they lie: nothing was
+/// done with them.
+void drop_waiting(job_feed_state& state, const std::function<bool(const job&)>& wanted) {
+  for (const auto& dropped : state.queue.drop(wanted))
+    let_go(state, dropped->id);
+}
 
 void check_drained(self_pointer self) {
   auto& state = self->state;
   if (state.draining.any() && !state.reading) {
     bool busy = false;
-    for (const auto& [id, entry] : state.in_flight)
-      busy = busy || state.draining[shard_of(entry.job->work.workspace)];
+    for (const auto& [id, entry] : state.in_hand)
+      busy = busy || state.draining[shard_of(entry.work->workspace)];
     if (!busy) {
       self->send(state.drained_to, atom::drained_v, list_of(state.draining));
       state.draining.reset();
     }
   }
-  if (state.stopping && state.in_flight.empty() && state.reports.empty()
+  if (state.stopping && state.in_hand.empty() && state.reports.empty()
       && state.finished.empty() && !state.concluding && !state.reading) {
     state.stopping->deliver(atom::done_v);
     state.stopping.reset();
   }
 }
 
-void leave_flight(job_feed_state& state, job_id id) {
-  const auto i = state.in_flight.find(id);
-  if (i == state.in_flight.end())
+// -- conclusions --------------------------------------------------------------------
+
+void schedule_flush(self_pointer self, milliseconds delay) {
+  auto& state = self->state;
+  if (state.concluding || state.flush_pending || (state.reports.empty() && state.finished.empty()))
     return;
-  const auto batch = state.open_batches.find(i->second.batch);
-  if (batch != state.open_batches.end() && --batch->second == 0) {
-    state.finished.push_back(batch->first);
-    state.open_batches.erase(batch);
-  }
-  state.in_flight.erase(i);
+  state.flush_pending = true;
+  if (delay.count() == 0)
+    self->send(self, atom::flush_v);
+  else
+    self->delayed_send(self, delay, atom::flush_v);
 }
 
 void schedule_conclusions(self_pointer self) {
-  auto& state = self->state;
-  if (state.concluding || state.linger_pending)
-    return;
-  if (state.reports.empty() && state.finished.empty())
-    return;
-  state.linger_pending = true;
-  self->delayed_send(self, state.context->settings.conclude_linger, atom::sweep_v);
+  // A full batch need not linger.
+  const auto& state = self->state;
+  const auto full = state.reports.size() >= static_cast<std::size_t>(state.context->settings.batch_size) / 2;
+  schedule_flush(self, full ? milliseconds{0} : state.context->settings.conclude_linger);
 }
 
 /// A dead letter's effect on what it was working on, by kind.
@@ -117,10 +183,25 @@ result<done> abandon(store& db, const node_identity& me, const job& work,
   }
   if (work.kind == kinds::send_notification_email)
     return db.deliveries().conclude_email(me, work, {email_outcome::kind::failed, reason});
-  auto discarded = db.jobs().conclude(me, {{work.id, job_report::kind::discarded, reason, {}}}, {});
+  auto discarded = db.jobs().conclude(me, {{work.id, job_report::kind::discarded, reason, {}, 0}}, {});
   if (!discarded)
     return discarded.error();
   return done{};
+}
+
+void read_more_if_room(self_pointer self) {
+  auto& state = self->state;
+  if (state.reading)
+    return;
+  if (state.read_again) {
+    read_due(self, *std::exchange(state.read_again, std::nullopt));
+    return;
+  }
+  if (state.caught_up && state.parked.empty())
+    return;
+  const auto room = state.context->hot.jobs_max_in_flight.load() - static_cast<int>(state.in_hand.size());
+  if (room >= std::min(state.context->settings.batch_size, state.context->hot.jobs_max_in_flight.load() / 2))
+    read_due(self, read_kind::next);
 }
 
 void write_conclusions(self_pointer self) {
@@ -128,146 +209,275 @@ void write_conclusions(self_pointer self) {
   if (state.concluding || !state.me || (state.reports.empty() && state.finished.empty()))
     return;
   state.concluding = true;
-  // Jobs of these reports stay in flight until the transaction is through,
-  // so that no read can hand them out again.
+  // Jobs of these reports stay in hand until the transaction is through, so
+  // that no read can hand them out again.
   auto reports = std::make_shared<std::vector<job_report>>(std::move(state.reports));
   state.reports.clear();
   auto finished = std::make_shared<std::vector<std::int64_t>>(std::move(state.finished));
   state.finished.clear();
-  std::vector<job> abandonable;
+  std::vector<std::shared_ptr<const job>> abandonable;
   for (const auto& report : *reports)
     if (report.how == job_report::kind::retry || report.how == job_report::kind::discarded)
-      if (const auto i = state.in_flight.find(report.id); i != state.in_flight.end())
-        abandonable.push_back(i->second.job->work);
+      if (const auto i = state.in_hand.find(report.id); i != state.in_hand.end())
+        abandonable.push_back(i->second.work);
 
-  ask_database<std::vector<job_id>>(
+  ask_database<concluded_jobs>(
     self, state.context->databases.background, "conclude-jobs", state.context->settings.database_timeout,
     [me = *state.me, reports, finished, abandonable, log = state.context->log](store& db) {
-      auto discarded = db.jobs().conclude(me, *reports, *finished);
-      if (discarded)
-        for (const auto& id : *discarded)
+      auto concluded = db.jobs().conclude(me, *reports, *finished);
+      if (concluded)
+        for (const auto& id : concluded->discarded)
           for (const auto& work : abandonable)
-            if (work.id == id) {
-              log->error("job-discarded", {{"job", to_string(id)}, {"kind", work.kind},
-                                           {"workspace", to_string(work.workspace)},
-                                           {"correlation", work.correlation_id}});
-              if (auto r = abandon(db, me, work, "every attempt failed"); !r)
-                log->error("job-abandon-failed", {{"job", to_string(id)}, {"error", r.error().detail}});
+            if (work->id == id) {
+              log->error("job-discarded", {{"job", to_string(id)}, {"kind", work->kind},
+                                           {"workspace", to_string(work->workspace)},
+                                           {"correlation", work->correlation_id}});
+              if (work->kind == kinds::publish_post || work->kind == kinds::send_notification_email)
+                if (auto r = abandon(db, me, *work, "every attempt failed"); !r)
+                  log->error("job-abandon-failed", {{"job", to_string(id)}, {"error", r.error().detail}});
             }
-      return discarded;
+      return concluded;
     },
-    [self, reports, finished](result<std::vector<job_id>> discarded) {
+    [self, reports, finished](result<concluded_jobs> concluded) {
       auto& state = self->state;
       state.concluding = false;
       if (!state.me)
         return;
-      if (discarded) {
+      if (!concluded && concluded.error().code != errc::cancelled) {
+        state.context->log->warn("conclude-failed", {{"error", concluded.error().detail}});
+        state.reports.insert(state.reports.begin(), reports->begin(), reports->end());
+        state.finished.insert(state.finished.begin(), finished->begin(), finished->end());
+        schedule_flush(self, conclude_retry);
+        return;
+      }
+      if (concluded) {
         for (const auto& report : *reports) {
-          leave_flight(state, report.id);
+          let_go(state, report.id);
           if (report.delay)
             state.timer.arm(self, *report.delay);
         }
-        if (state.read_again)
-          read_due(self);
-      } else if (discarded.error().code != errc::cancelled) {
-        state.context->log->warn("conclude-failed", {{"error", discarded.error().detail}});
-        state.reports.insert(state.reports.begin(), reports->begin(), reports->end());
-        state.finished.insert(state.finished.begin(), finished->begin(), finished->end());
-        state.linger_pending = true;
-        self->delayed_send(self, std::chrono::milliseconds{500}, atom::sweep_v);
-        return;
+        if (!concluded->after_commit.empty())
+          state.timer.arm(self, milliseconds{1});
       }
+      start_jobs(self);
       schedule_conclusions(self);
+      read_more_if_room(self);
       check_drained(self);
     });
 }
 
-void accept_report(self_pointer self, const job_report& report) {
+void accept_report(self_pointer self, const run_report& said) {
   auto& state = self->state;
-  const auto i = state.in_flight.find(report.id);
-  if (i == state.in_flight.end() || i->second.reported)
+  const auto& report = said.report;
+  const auto i = state.in_hand.find(report.id);
+  if (i == state.in_hand.end() || i->second.reported || i->second.run != said.run)
     return;
+  const auto& work = *i->second.work;
+  const bool failed = said.dependency_failed;
+  if ((failed || report.how == job_report::kind::succeeded || report.how == job_report::kind::concluded)
+      && state.queue.report_dependency(work, failed, clock_now(self)))
+    state.context->log->error("circuit-opened", {{"kind", work.kind}, {"error", report.error}});
   if (report.how == job_report::kind::concluded) {
     // Its own transaction has committed already.
-    leave_flight(state, report.id);
+    let_go(state, report.id);
     if (report.delay)
       state.timer.arm(self, *report.delay);
-    if (state.read_again)
-      read_due(self);
-  } else {
-    i->second.reported = true;
-    if (report.how == job_report::kind::retry)
-      state.context->log->warn("job-failed", {{"job", to_string(report.id)},
-                                              {"kind", i->second.job->work.kind},
-                                              {"error", report.error},
-                                              {"correlation", i->second.job->work.correlation_id}});
-    state.reports.push_back(report);
+    return;
   }
+  i->second.reported = true;
+  if (report.how == job_report::kind::retry)
+    state.context->log->warn("job-failed", {{"job", to_string(report.id)},
+                                            {"kind", work.kind},
+                                            {"error", report.error},
+                                            {"correlation", work.correlation_id}});
+  state.reports.push_back(report);
+}
+
+void after_reports(self_pointer self) {
+  start_jobs(self);
   schedule_conclusions(self);
+  read_more_if_room(self);
   check_drained(self);
 }
 
-void hand_out(self_pointer self, due_jobs& due) {
+// -- starting -------------------------------------------------------------------------
+
+running_job_ptr begin_run(self_pointer self, const std::shared_ptr<const job>& work, time_point now) {
   auto& state = self->state;
-  const auto now = clock_now(self);
-  for (auto& batch : due.batches) {
-    state.next_batch = std::max(state.next_batch, batch.number + 1);
-    state.open_batches[batch.number] = batch.jobs.size();
-    for (auto& work : batch.jobs) {
-      const auto* policy = find_job_policy(work.kind);
-      const auto timeout = policy ? policy->timeout : std::chrono::seconds{60};
-      auto running = std::make_shared<const running_job>(running_job{*state.me, std::move(work)});
-      state.in_flight[running->work.id] = {running, batch.number, now + timeout + runner_grace, false};
-      ++state.taken_total;
-      self->send(state.region, atom::job_v, running);
-    }
-  }
+  auto& entry = state.in_hand.at(work->id);
+  const auto* policy = find_job_policy(work->kind);
+  entry.run = state.next_run++;
+  entry.give_up_at = now + (policy ? policy->timeout : std::chrono::seconds{60}) + runner_grace;
+  ++state.running;
+  ++state.taken_total;
+  return std::make_shared<const running_job>(running_job{*state.me, work, entry.run});
 }
 
-void read_due(self_pointer self) {
+void arm_wake(self_pointer self) {
   auto& state = self->state;
-  if (state.reading) {
-    state.read_again = true;
+  const auto next = state.queue.next_wake();
+  if (!next || (state.wake_at && *state.wake_at <= *next))
+    return;
+  state.wake_at = next;
+  const auto delay = std::chrono::ceil<milliseconds>(*next - clock_now(self));
+  self->delayed_send(self, std::max(delay, milliseconds{1}), atom::wake_v, ++state.wake_generation);
+}
+
+/// A suspect runs when nothing else is in this node's hands, so that a crash
+/// tells whether it was the cause.
+void start_suspect(self_pointer self) {
+  auto& state = self->state;
+  drop_waiting(state, [](const job&) { return true; });
+  if (state.in_hand.size() > 1 || !state.finished.empty() || state.concluding || state.flush_pending) {
+    schedule_conclusions(self);
     return;
   }
-  if (!state.me || state.owned.none() || state.stopping)
+  const auto work = std::exchange(state.suspect, nullptr);
+  if (!state.in_hand.contains(work->id))
     return;
-  const auto capacity = state.context->hot.jobs_max_in_flight.load()
-                        - static_cast<int>(state.in_flight.size());
-  if (capacity <= 0) {
-    state.read_again = true;
+  state.alone = work->id;
+  self->send(state.region, atom::job_v, job_handout{{begin_run(self, work, clock_now(self))}});
+}
+
+void start_jobs(self_pointer self) {
+  auto& state = self->state;
+  if (!state.me || state.stopping)
+    return;
+  if (state.alone)
+    return;
+  if (state.suspect) {
+    start_suspect(self);
+    return;
+  }
+  if (state.queue.waiting() == 0)
+    return;
+  const auto now = clock_now(self);
+  job_handout out;
+  for (const auto& work : state.queue.pop(now, static_cast<std::size_t>(state.context->hot.jobs_max_in_flight.load())))
+    out.jobs.push_back(begin_run(self, work, now));
+  if (!out.jobs.empty())
+    self->send(state.region, atom::job_v, std::move(out));
+  arm_wake(self);
+}
+
+// -- reading --------------------------------------------------------------------------
+
+/// More than this of one workspace in hand, and it is left out of the common
+/// read until it has caught up.
+std::size_t park_at(const job_feed_state& state) {
+  return std::max<std::size_t>(16, static_cast<std::size_t>(state.context->hot.jobs_max_in_flight.load()) / 8);
+}
+
+void take_in(self_pointer self, due_jobs& due) {
+  auto& state = self->state;
+  for (auto& batch : due.batches) {
+    state.next_batch = std::max(state.next_batch, batch.number + 1);
+    std::size_t kept = 0;
+    for (auto& found : batch.jobs) {
+      if (state.in_hand.contains(found.id) || state.let_go.contains(found.id) || state.stopping
+          || !state.owned[shard_of(found.workspace)] || state.queue.is_paused(found.workspace))
+        continue;
+      auto work = std::make_shared<const job>(std::move(found));
+      if (work->suspicion > 1) {
+        if (state.suspect) {
+          state.suspects_left = true;
+          continue;
+        }
+        state.suspect = work;
+      } else {
+        state.queue.push(work);
+      }
+      state.in_hand[work->id] = {work, batch.number, 0, {}, false};
+      ++kept;
+      if (state.queue.held(work->workspace) >= park_at(state))
+        state.parked.insert(work->workspace);
+    }
+    if (kept > 0)
+      state.open_batches[batch.number] = kept;
+    else
+      state.finished.push_back(batch.number);
+  }
+  for (const auto& workspace : due.exhausted)
+    state.parked.erase(workspace);
+}
+
+due_query make_query(self_pointer self, read_kind how, int room) {
+  auto& state = self->state;
+  due_query query;
+  query.shards = list_of(state.owned);
+  query.kinds = state.queue.runnable_kinds();
+  query.from = state.cursors;
+  query.first_batch = state.next_batch;
+  query.limit = std::min(room, state.context->settings.batch_size);
+  const bool backwards = how != read_kind::next || state.caught_up;
+  if (how == read_kind::full)
+    query.from = {};
+  else if (backwards)
+    for (auto& cursor : query.from)
+      if (cursor.run_at != instant{})
+        cursor = {cursor.run_at - (how == read_kind::sweep ? sweep_look_back : look_back), {}};
+  if (backwards)
+    query.limit += static_cast<int>(state.in_hand.size());
+  for (const auto& workspace : state.parked) {
+    const auto held = state.queue.held(workspace);
+    const bool wants = held < park_at(state) / 2;
+    query.parked.push_back({workspace, wants && !state.queue.is_paused(workspace)
+                                         ? static_cast<int>(held + park_at(state))
+                                         : 0});
+  }
+  return query;
+}
+
+void read_due(self_pointer self, read_kind how) {
+  auto& state = self->state;
+  if (state.reading) {
+    state.read_again = std::max(how, state.read_again.value_or(read_kind::next));
+    return;
+  }
+  if (!state.me || state.owned.none() || state.stopping || state.suspect || state.alone)
+    return;
+  const auto room = state.context->hot.jobs_max_in_flight.load() - static_cast<int>(state.in_hand.size());
+  if (room <= 0) {
+    state.read_again = std::max(how, state.read_again.value_or(read_kind::next));
     return;
   }
   state.reading = true;
-  state.read_again = false;
-  const auto limit = std::min(capacity, state.context->settings.batch_size);
-  std::vector<job_id> busy;
-  busy.reserve(state.in_flight.size());
-  for (const auto& [id, entry] : state.in_flight)
-    busy.push_back(id);
+  state.let_go.clear();
+  auto query = make_query(self, how, room);
+  // A read that goes on where the last one ended meets nothing in hand.
+  auto in_hand = std::make_shared<std::unordered_set<job_id>>();
+  if (how != read_kind::next || state.caught_up || !query.parked.empty())
+    for (const auto& [id, entry] : state.in_hand)
+      in_hand->insert(id);
   ask_database<due_jobs>(
     self, state.context->databases.background, "take-due-jobs", state.context->settings.database_timeout,
-    [me = *state.me, shards = list_of(state.owned), busy = std::move(busy), limit,
-     first = state.next_batch](store& db) { return db.jobs().take_due(me, shards, busy, limit, first); },
-    [self, limit, asked_as = state.me->incarnation](result<due_jobs> due) {
+    [me = *state.me, query = std::move(query), in_hand](store& db) mutable {
+      query.in_hand = in_hand.get();
+      return db.jobs().take_due(me, query);
+    },
+    [self, asked_as = state.me->incarnation](result<due_jobs> due) {
       auto& state = self->state;
       state.reading = false;
-      if (!state.me || state.me->incarnation != asked_as)
+      if (!state.me || state.me->incarnation != asked_as) {
+        check_drained(self);
         return;
-      std::size_t count = 0;
-      if (due) {
-        for (const auto& batch : due->batches)
-          count += batch.jobs.size();
-        hand_out(self, *due);
-        if (due->next_in)
-          state.timer.arm(self, std::max(*due->next_in, std::chrono::milliseconds{1}));
-      } else if (due.error().code == errc::outcome_unknown) {
-        // The manifest may be there: its batch number is used up.
-        state.next_batch += limit;
       }
+      if (due) {
+        state.cursors = due->next;
+        state.caught_up = due->complete;
+        take_in(self, *due);
+        start_jobs(self);
+        if (due->next_in)
+          state.timer.arm(self, std::max(*due->next_in, milliseconds{1}));
+      } else if (due.error().code == errc::outcome_unknown) {
+        // The manifest may be there: its batch numbers are used up.
+        state.next_batch += state.context->settings.batch_size + static_cast<int>(state.in_hand.size());
+      }
+      state.let_go.clear();
       state.timer.arm(self, state.context->settings.job_sweep_every);
-      if (state.read_again || count >= static_cast<std::size_t>(limit))
-        read_due(self);
+      schedule_conclusions(self);
+      if (due)
+        read_more_if_room(self);
       check_drained(self);
     });
 }
@@ -300,28 +510,99 @@ void take_over(self_pointer self, const node_identity& me, const shard_list& sha
       }
       for (const auto shard : shards)
         state.owned.set(shard);
-      read_due(self);
+      read_due(self, read_kind::full);
     });
 }
 
 void give_up_on_silent_runners(self_pointer self) {
   const auto now = clock_now(self);
-  std::vector<job_id> silent;
-  for (const auto& [id, entry] : self->state.in_flight)
-    if (!entry.reported && entry.give_up_at <= now)
-      silent.push_back(id);
-  for (const auto& id : silent)
-    accept_report(self, {id, job_report::kind::retry, "its runner did not answer in time", {}});
+  std::vector<run_report> silent;
+  for (const auto& [id, entry] : self->state.in_hand)
+    if (entry.run != 0 && !entry.reported && entry.give_up_at <= now)
+      silent.push_back({{id, job_report::kind::retry, "timed out", {}, entry.work->revision}, entry.run, false});
+  for (const auto& report : silent)
+    accept_report(self, report);
+}
+
+// -- what operators set, and what they are told --------------------------------------
+
+void load_controls(self_pointer self) {
+  auto& state = self->state;
+  state.next_controls = clock_now(self) + controls_every;
+  ask_database<std::vector<job_control>>(
+    self, state.context->databases.background, "load-job-controls", state.context->settings.database_timeout,
+    [](store& db) { return db.jobs().load_controls(); },
+    [self](result<std::vector<job_control>> controls) {
+      auto& state = self->state;
+      if (!controls || !state.me)
+        return;
+      const auto before = state.queue.runnable_kinds();
+      state.queue.set_controls(*controls, clock_now(self));
+      for (const auto& control : *controls)
+        if (control.scope == job_control::about::workspace && control.paused)
+          if (const auto id = workspace_id::parse(control.name))
+            state.parked.insert(*id);
+      // Paused kinds are read again when they may run.
+      const auto now = state.queue.runnable_kinds();
+      drop_waiting(state, [&](const job& work) {
+        return std::find(now.begin(), now.end(), work.kind) == now.end() || state.queue.is_paused(work.workspace);
+      });
+      start_jobs(self);
+      if (now != before)
+        read_due(self, read_kind::full);
+      else
+        read_due(self, read_kind::sweep);
+    });
+}
+
+void record_blocks(self_pointer self) {
+  auto& state = self->state;
+  const auto now = clock_now(self);
+  if (!state.me || now < state.next_blocks)
+    return;
+  auto blocks = state.queue.blocks(now);
+  if (blocks.empty() && !state.blocks_written)
+    return;
+  state.blocks_written = !blocks.empty();
+  state.next_blocks = now + blocks_every;
+  ask_database<done>(
+    self, state.context->databases.background, "record-job-blocks", state.context->settings.database_timeout,
+    [me = *state.me, blocks = std::move(blocks)](store& db) { return db.jobs().record_blocks(me, blocks); },
+    [](result<done>) {});
+}
+
+void tick(self_pointer self) {
+  auto& state = self->state;
+  const auto now = clock_now(self);
+  give_up_on_silent_runners(self);
+  state.timer.arm(self, state.context->settings.job_sweep_every);
+  if (now >= state.next_controls)
+    load_controls(self);
+  record_blocks(self);
+  const bool full = now >= state.next_full_read;
+  if (full)
+    state.next_full_read = now + full_read_every;
+  const bool more_suspects = !state.suspect && !state.alone && std::exchange(state.suspects_left, false);
+  read_due(self, full || more_suspects ? read_kind::full : read_kind::sweep);
+  after_reports(self);
+}
+
+void reset_reading(job_feed_state& state) {
+  state.cursors = {};
+  state.caught_up = true;
+  state.parked.clear();
 }
 
 job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr context) {
   self->state.context = std::move(context);
+  self->state.queue = ready_queue{self->state.context->settings.ready};
   return {
     [self](atom::configure, const caf::strong_actor_ptr& region) {
       self->state.region = caf::actor_cast<region_actor>(region);
     },
     [self](atom::gained, const node_identity& me, const shard_list& shards) {
       self->state.me = me;
+      load_controls(self);
       take_over(self, me, shards);
     },
     [self](atom::drain, const shard_list& shards) {
@@ -331,6 +612,10 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
         state.owned.reset(shard);
         state.draining.set(shard);
       }
+      drop_waiting(state, [&](const job& work) { return state.draining[shard_of(work.workspace)]; });
+      if (state.suspect && state.draining[shard_of(state.suspect->workspace)])
+        let_go(state, std::exchange(state.suspect, nullptr)->id);
+      schedule_conclusions(self);
       check_drained(self);
     },
     [self](atom::lost) {
@@ -338,22 +623,38 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       state.me.reset();
       state.owned.reset();
       state.draining.reset();
-      state.in_flight.clear();
+      state.queue = ready_queue{state.context->settings.ready};
+      state.suspect.reset();
+      state.alone.reset();
+      state.in_hand.clear();
       state.open_batches.clear();
       state.reports.clear();
       state.finished.clear();
+      state.running = 0;
+      reset_reading(state);
       check_drained(self);
     },
-    [self](atom::conclude, const job_report& report) { accept_report(self, report); },
+    [self](atom::conclude, const run_reports& reports) {
+      for (const auto& report : reports.all)
+        accept_report(self, report);
+      after_reports(self);
+    },
     [self](atom::hint, std::int64_t in_milliseconds) {
       if (in_milliseconds <= 0)
-        read_due(self);
+        read_due(self, read_kind::next);
       else
-        self->state.timer.arm(self, std::chrono::milliseconds{in_milliseconds});
+        self->state.timer.arm(self, milliseconds{in_milliseconds});
     },
+    [self](atom::sweep) { read_due(self, read_kind::full); },
+    [self](atom::controls) { load_controls(self); },
     [self](atom::stop) -> caf::result<atom::done> {
+      auto& state = self->state;
       auto promise = self->make_response_promise<atom::done>();
-      self->state.stopping = promise;
+      state.stopping = promise;
+      drop_waiting(state, [](const job&) { return true; });
+      if (state.suspect)
+        let_go(state, std::exchange(state.suspect, nullptr)->id);
+      schedule_conclusions(self);
       check_drained(self);
       return promise;
     },
@@ -361,22 +662,28 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       const auto& state = self->state;
       return actor_report{"job_feed",
                           state.stopping ? "draining" : "running",
-                          {{"in_flight", std::to_string(state.in_flight.size())},
+                          {{"in_flight", std::to_string(state.running)},
+                           {"waiting", std::to_string(state.queue.waiting())},
                            {"open_batches", std::to_string(state.open_batches.size())},
+                           {"parked_workspaces", std::to_string(state.parked.size())},
                            {"shards", std::to_string(state.owned.count())},
                            {"taken_total", std::to_string(state.taken_total)}},
                           {}};
     },
     [self](atom::tick, std::uint64_t generation) {
-      if (!self->state.timer.fires(generation))
-        return;
-      give_up_on_silent_runners(self);
-      self->state.timer.arm(self, self->state.context->settings.job_sweep_every);
-      read_due(self);
+      if (self->state.timer.fires(generation))
+        tick(self);
     },
-    [self](atom::sweep) {
-      self->state.linger_pending = false;
+    [self](atom::flush) {
+      self->state.flush_pending = false;
       write_conclusions(self);
+    },
+    [self](atom::wake, std::uint64_t generation) {
+      auto& state = self->state;
+      if (generation != state.wake_generation)
+        return;
+      state.wake_at.reset();
+      start_jobs(self);
     },
   };
 }

@@ -148,7 +148,7 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
     [self](atom::sweep) {
       if (!self->state.up)
         return;
-      self->send(self->state.feed, atom::hint_v, std::int64_t{0});
+      self->send(self->state.feed, atom::sweep_v);
       self->send(self->state.sweep, atom::hint_v, std::int64_t{0});
     },
     [self](atom::release, const std::string& workspace) -> caf::result<bool> {

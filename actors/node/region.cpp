@@ -2,12 +2,13 @@
 
 #include <bitset>
 #include <charconv>
-#include <deque>
+#include <vector>
 #include <unordered_map>
 
 #include "actors/timer.hpp"
 #include "actors/workspace/supervisor.hpp"
 #include "domain/clock.hpp"
+#include "domain/node_message.hpp"
 #include "domain/ports/ownership_store.hpp"
 
 namespace carillon {
@@ -19,7 +20,7 @@ struct entry {
   std::uint64_t jobs_sent = 0;
   /// Asked to stop; what comes meanwhile waits for the successor.
   bool stopping = false;
-  std::deque<running_job_ptr> waiting;
+  std::vector<running_job_ptr> waiting;
 };
 
 struct region_state {
@@ -43,18 +44,20 @@ struct region_state {
 
 using self_pointer = region_actor::stateful_pointer<region_state>;
 
-void deliver(self_pointer self, const running_job_ptr& job) {
+/// All of one workspace.
+void deliver_to(self_pointer self, const workspace_id& id, std::vector<running_job_ptr> jobs) {
   auto& state = self->state;
-  const auto id = job->work.workspace;
   if (state.quarantined.contains(id)) {
-    self->send(state.feed, atom::conclude_v,
-               job_report{job->work.id, job_report::kind::postponed, "workspace quarantined",
-                          state.context->settings.quarantine_cool_down});
+    run_reports refused;
+    for (const auto& job : jobs)
+      refused.all.push_back(report_of(*job, job_report::kind::postponed, "workspace quarantined",
+                                      state.context->settings.quarantine_cool_down));
+    self->send(state.feed, atom::conclude_v, std::move(refused));
     return;
   }
   auto& e = state.workspaces[id];
   if (e.stopping) {
-    e.waiting.push_back(job);
+    e.waiting.insert(e.waiting.end(), jobs.begin(), jobs.end());
     return;
   }
   if (!e.handle) {
@@ -63,8 +66,16 @@ void deliver(self_pointer self, const running_job_ptr& job) {
     self->monitor(e.handle);
     ++state.started_total;
   }
-  ++e.jobs_sent;
-  self->send(e.handle, atom::job_v, job);
+  e.jobs_sent += jobs.size();
+  self->send(e.handle, atom::job_v, job_handout{std::move(jobs)});
+}
+
+void deliver(self_pointer self, const job_handout& handout) {
+  std::unordered_map<workspace_id, std::vector<running_job_ptr>> by_workspace;
+  for (const auto& job : handout.jobs)
+    by_workspace[job->work().workspace].push_back(job);
+  for (auto& [id, jobs] : by_workspace)
+    deliver_to(self, id, std::move(jobs));
 }
 
 void workspace_went_down(self_pointer self, const caf::down_msg& down) {
@@ -87,8 +98,8 @@ void workspace_went_down(self_pointer self, const caf::down_msg& down) {
                                {"cool_down_ms", std::to_string(cool_down.count())}});
     self->delayed_send(self, cool_down, atom::tick_v, to_string(id));
   }
-  for (const auto& job : waiting)
-    deliver(self, job);
+  if (!waiting.empty())
+    deliver_to(self, id, std::move(waiting));
 }
 
 void act_on(self_pointer self, const hint& h) {
@@ -138,7 +149,7 @@ region_actor::behavior_type region(self_pointer self, engine_context_ptr context
           self->send(e.handle, atom::stop_v);
         }
     },
-    [self](atom::job, const running_job_ptr& job) { deliver(self, job); },
+    [self](atom::job, const job_handout& handout) { deliver(self, handout); },
     [self](atom::hint, const hint& h) {
       if (self->state.owned[shard_of(h.workspace)])
         act_on(self, h);
@@ -146,6 +157,11 @@ region_actor::behavior_type region(self_pointer self, engine_context_ptr context
         tell_owner(self, h);
     },
     [self](atom::hint, const std::string& payload) {
+      const auto message = decode_node_message(payload);
+      if (message && message->type == "sweep")
+        self->send(self->state.feed, atom::hint_v, std::int64_t{0});
+      if (message && message->type == "controls")
+        self->send(self->state.feed, atom::controls_v);
       const auto h = decode_hint(payload);
       if (h && self->state.owned[shard_of(h->workspace)])
         act_on(self, *h);
@@ -200,11 +216,15 @@ region_actor::behavior_type region(self_pointer self, engine_context_ptr context
 } // namespace
 
 std::string encode_hint(const hint& h) {
-  return std::string{h.about == hint::subject::post_due ? "p" : "j"} + to_string(h.workspace)
-         + std::to_string(h.at.time_since_epoch().count());
+  return encode({1, "hint", std::string{h.about == hint::subject::post_due ? "p" : "j"} + to_string(h.workspace)
+                              + std::to_string(h.at.time_since_epoch().count())});
 }
 
-std::optional<hint> decode_hint(std::string_view text) {
+std::optional<hint> decode_hint(std::string_view payload) {
+  const auto message = decode_node_message(payload);
+  if (!message || message->version != 1 || message->type != "hint")
+    return std::nullopt;
+  const std::string_view text = message->body;
   if (text.size() < 38 || (text[0] != 'p' && text[0] != 'j'))
     return std::nullopt;
   const auto workspace = workspace_id::parse(text.substr(1, 36));

@@ -9,8 +9,9 @@ namespace carillon {
 region_actor spawn_region(caf::actor_system& system, engine_context_ptr context,
                           job_feed_actor feed, publish_sweep_actor sweep);
 
-/// The payload of a hint between nodes, and back; nothing when it is not one.
+/// A hint in its envelope (domain/node_message.hpp), and back; nothing when it is
+/// not one that this build knows.
 std::string encode_hint(const hint& h);
-std::optional<hint> decode_hint(std::string_view text);
+std::optional<hint> decode_hint(std::string_view payload);
 
 } // namespace carillon

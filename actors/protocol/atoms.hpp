@@ -26,5 +26,8 @@ CAF_ADD_ATOM(carillon, carillon::atom, configure, "configure")
 CAF_ADD_ATOM(carillon, carillon::atom, hash, "hash")
 CAF_ADD_ATOM(carillon, carillon::atom, verify, "verify")
 CAF_ADD_ATOM(carillon, carillon::atom, sweep, "sweep")
+CAF_ADD_ATOM(carillon, carillon::atom, controls, "controls")
+CAF_ADD_ATOM(carillon, carillon::atom, flush, "flush")
+CAF_ADD_ATOM(carillon, carillon::atom, wake, "wake")
 
 CAF_END_TYPE_ID_BLOCK(carillon)

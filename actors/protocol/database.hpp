@@ -51,16 +51,18 @@ void ask_database(Self* self, const database_actor& pool, std::string name,
                   std::chrono::milliseconds timeout, Body body, Then then) {
   auto slot = std::make_shared<result<T>>(failure{errc::transient, name + ": no answer", {}, {}});
   auto task = std::make_shared<db_task>();
-  task->name = std::move(name);
+  task->name = name;
   task->expires = std::chrono::steady_clock::now() + timeout;
   task->run = [slot, body = std::move(body)](store& db) mutable { *slot = body(db); };
   task->refuse = [slot](failure f) { *slot = std::move(f); };
   auto shared_then = std::make_shared<Then>(std::move(then));
   self->request(pool, timeout + std::chrono::seconds{1}, atom::run_v, std::move(task))
     .then([slot, shared_then](atom::done) { (*shared_then)(std::move(*slot)); },
-          [shared_then](caf::error&) {
-            // The task may still be running: it may have happened.
-            (*shared_then)(result<T>{failure{errc::outcome_unknown, "database did not answer in time", {}, {}}});
+          [self, shared_then, name = std::move(name)](caf::error& error) {
+            // Too late or it threw: the task may still be running, and it may
+            // have happened.
+            (*shared_then)(result<T>{
+              failure{errc::outcome_unknown, name + ": " + self->home_system().render(error), {}, {}}});
           });
 }
 

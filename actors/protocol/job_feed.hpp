@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "actors/caf.hpp"
 #include "actors/protocol/atoms.hpp"
@@ -15,9 +16,36 @@ namespace carillon {
 /// A job in this node's hands, with the life it was taken under.
 struct running_job {
   node_identity owner;
-  job work;
+  std::shared_ptr<const job> taken;
+  /// Which of the feed's runs this is: a report of an earlier one is void.
+  std::int64_t run = 0;
+
+  const job& work() const noexcept {
+    return *taken;
+  }
 };
 using running_job_ptr = std::shared_ptr<const running_job>;
+
+struct job_handout {
+  std::vector<running_job_ptr> jobs;
+};
+
+/// What a run function says, with the run it says it of.
+struct run_report {
+  job_report report;
+  std::int64_t run = 0;
+  /// The kind's dependency did not answer: counts for its circuit breaker.
+  bool dependency_failed = false;
+};
+
+struct run_reports {
+  std::vector<run_report> all;
+};
+
+inline run_report report_of(const running_job& job, job_report::kind how, std::string error = {},
+                            std::optional<std::chrono::milliseconds> delay = {}) {
+  return {{job.work().id, how, std::move(error), delay, job.work().revision}, job.run, false};
+}
 
 using job_feed_actor = protocol<
   // Once, before any other: the region that runs what is taken.
@@ -29,20 +57,26 @@ using job_feed_actor = protocol<
   accepts<atom::drain, shard_list>,
   // The lease is over: forget everything, conclude nothing.
   accepts<atom::lost>,
-  // How a run ended.
-  accepts<atom::conclude, job_report>,
+  // How runs ended.
+  accepts<atom::conclude, run_reports>,
   // Something became due, or will in so many milliseconds.
   accepts<atom::hint, std::int64_t>,
+  // Hints may have been missed: a full due read.
+  accepts<atom::sweep>,
+  // Operators changed pauses, caps or rates.
+  accepts<atom::controls>,
   // Take nothing new; answers when all in flight is concluded.
   answers<atom::stop>::with<atom::done>,
   answers<atom::report>::with<actor_report>,
   // INTERNAL: time to read, unless a newer timer was set.
   accepts<atom::tick, std::uint64_t>,
   // INTERNAL: time to write conclusions.
-  accepts<atom::sweep>>;
+  accepts<atom::flush>,
+  // INTERNAL: what a rate or a breaker held back may go on.
+  accepts<atom::wake, std::uint64_t>>;
 
 } // namespace carillon
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(carillon::running_job_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(carillon::job_handout)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(carillon::node_identity)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(carillon::job_report)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(carillon::run_reports)

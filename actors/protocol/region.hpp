@@ -12,8 +12,8 @@ using region_actor = protocol<
   accepts<atom::gained, node_identity, shard_list>,
   // No longer ours: stops the workspaces of these shards.
   accepts<atom::lost, shard_list>,
-  // Run it in its workspace, which is started when it is not there.
-  accepts<atom::job, running_job_ptr>,
+  // Run each in its workspace, which is started when it is not there.
+  accepts<atom::job, job_handout>,
   // From a committed transaction on this node: acts on it when the workspace
   // is ours, else tells its owner with one NOTIFY.
   accepts<atom::hint, hint>,

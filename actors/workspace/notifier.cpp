@@ -27,9 +27,11 @@ using self_pointer = job_runner_actor::stateful_pointer<notifier_state>;
 void start_next(self_pointer self);
 
 void finish(self_pointer self, const running_job_ptr& job, job_report::kind how,
-            std::string error = {}, std::optional<std::chrono::milliseconds> delay = {}) {
-  self->send(self->state.supervisor, atom::conclude_v,
-             job_report{job->work.id, how, std::move(error), delay});
+            std::string error = {}, std::optional<std::chrono::milliseconds> delay = {},
+            bool dependency_failed = false) {
+  auto said = report_of(*job, how, std::move(error), delay);
+  said.dependency_failed = dependency_failed;
+  self->send(self->state.supervisor, atom::conclude_v, run_reports{{std::move(said)}});
   --self->state.active;
   start_next(self);
 }
@@ -40,7 +42,7 @@ void conclude(self_pointer self, const running_job_ptr& job, email_outcome outco
   auto& state = self->state;
   ask_database<done>(
     self, state.context->databases.background, "conclude-email", state.context->settings.database_timeout,
-    [job, outcome](store& db) { return db.deliveries().conclude_email(job->owner, job->work, outcome); },
+    [job, outcome](store& db) { return db.deliveries().conclude_email(job->owner, job->work(), outcome); },
     [self, job, outcome, tries](result<done> concluded) {
       if (concluded || concluded.error().code == errc::cancelled) {
         finish(self, job, job_report::kind::concluded);
@@ -63,12 +65,12 @@ void mail_answered(self_pointer self, const running_job_ptr& job, const result<d
     return;
   }
   const auto& why = sent.error();
-  const bool last = job->work.attempt + 1 >= job->work.max_attempts;
+  const bool last = job->work().attempt + 1 >= job->work().max_attempts;
   // A mail whose fate is unknown is sent again with the same Message-ID.
   if (why.code == errc::permanent || why.code == errc::invalid_argument || last)
     conclude(self, job, {email_outcome::kind::failed, why.detail});
   else
-    finish(self, job, job_report::kind::retry, why.detail, why.retry_after);
+    finish(self, job, job_report::kind::retry, why.detail, why.retry_after, true);
 }
 
 void send_mail(self_pointer self, const running_job_ptr& job, const notification_email& mail) {
@@ -95,7 +97,7 @@ void begin(self_pointer self, const running_job_ptr& job) {
   auto& state = self->state;
   ask_database<notification_email>(
     self, state.context->databases.background, "load-email", state.context->settings.database_timeout,
-    [job](store& db) { return db.deliveries().load_email(job->work); },
+    [job](store& db) { return db.deliveries().load_email(job->work()); },
     [self, job](result<notification_email> mail) {
       if (!mail) {
         const auto code = mail.error().code;
@@ -140,8 +142,9 @@ job_runner_actor::behavior_type notifier(self_pointer self, engine_context_ptr c
   self->state.context = std::move(context);
   self->state.supervisor = std::move(supervisor);
   return {
-    [self](atom::job, const running_job_ptr& job) {
-      self->state.waiting.push_back(job);
+    [self](atom::job, const job_handout& handout) {
+      auto& waiting = self->state.waiting;
+      waiting.insert(waiting.end(), handout.jobs.begin(), handout.jobs.end());
       start_next(self);
     },
     [self](atom::report) {

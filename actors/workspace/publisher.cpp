@@ -50,7 +50,7 @@ void resume_later(self_pointer self, std::chrono::milliseconds delay, std::funct
 void finish(self_pointer self, const run_ptr& r, job_report::kind how, std::string error = {},
             std::optional<std::chrono::milliseconds> delay = {}) {
   self->send(self->state.supervisor, atom::conclude_v,
-             job_report{r->job->work.id, how, std::move(error), delay});
+             run_reports{{report_of(*r->job, how, std::move(error), delay)}});
   --self->state.active;
   start_next(self);
 }
@@ -78,7 +78,7 @@ void record(self_pointer self, const run_ptr& r, attempt_id attempt,
   ask_database<publish_progress>(
     self, state.context->databases.background, "record-outcome", state.context->settings.database_timeout,
     [job = r->job, attempt, outcome, latency, &rules = state.context->settings.publishing](store& db) {
-      return db.publishing().record(job->owner, job->work, attempt, *outcome, latency, rules);
+      return db.publishing().record(job->owner, job->work(), attempt, *outcome, latency, rules);
     },
     [self, r, attempt, outcome, latency, tries](result<publish_progress> progress) {
       if (progress) {
@@ -93,7 +93,7 @@ void record(self_pointer self, const run_ptr& r, attempt_id attempt,
         return;
       }
       self->state.context->log->error("outcome-not-recorded",
-                                      {{"job", to_string(r->job->work.id)},
+                                      {{"job", to_string(r->job->work().id)},
                                        {"attempt", to_string(attempt)},
                                        {"error", progress.error().detail}});
       one_done(self, r, false);
@@ -139,7 +139,7 @@ void record_check(self_pointer self, const run_ptr& r, attempt_id attempt,
     [job = r->job, attempt, seen, begun, &rules = state.context->settings.publishing](store& db) {
       const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(
         lease_clock::steady::now() - begun);
-      return db.publishing().record_check(job->owner, job->work, attempt, *seen, age, rules);
+      return db.publishing().record_check(job->owner, job->work(), attempt, *seen, age, rules);
     },
     [self, r](result<publish_progress> progress) {
       if (progress)
@@ -204,7 +204,7 @@ void plan(self_pointer self, const run_ptr& r) {
   ask_database<publish_plan>(
     self, state.context->databases.background, "plan-publishing", state.context->settings.database_timeout,
     [job = r->job, timeout, &rules = state.context->settings.publishing](store& db) {
-      return db.publishing().plan(job->owner, job->work, rules, timeout);
+      return db.publishing().plan(job->owner, job->work(), rules, timeout);
     },
     [self, r, deadline](result<publish_plan> planned) {
       if (planned) {
@@ -242,8 +242,9 @@ job_runner_actor::behavior_type publisher(self_pointer self, engine_context_ptr 
   self->state.supervisor = std::move(supervisor);
   self->state.feed = std::move(feed);
   return {
-    [self](atom::job, const running_job_ptr& job) {
-      self->state.waiting.push_back(job);
+    [self](atom::job, const job_handout& handout) {
+      auto& waiting = self->state.waiting;
+      waiting.insert(waiting.end(), handout.jobs.begin(), handout.jobs.end());
       start_next(self);
     },
     [self](atom::report) {

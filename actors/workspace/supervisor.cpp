@@ -4,10 +4,13 @@
 #include <deque>
 #include <random>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "actors/timer.hpp"
 #include "actors/workspace/notifier.hpp"
 #include "actors/workspace/publisher.hpp"
+#include "actors/workspace/steward.hpp"
 #include "domain/backoff.hpp"
 
 namespace carillon {
@@ -16,11 +19,14 @@ namespace {
 
 constexpr int publisher_slot = 0;
 constexpr int notifier_slot = 1;
-constexpr int slot_count = 2;
-constexpr std::array<const char*, slot_count> slot_names{"publisher", "notifier"};
+constexpr int steward_slot = 2;
+constexpr int slot_count = 3;
+constexpr std::array<const char*, slot_count> slot_names{"publisher", "notifier", "steward"};
 
 int slot_of(const job& work) {
-  return work.kind == kinds::publish_post ? publisher_slot : notifier_slot;
+  if (work.kind == kinds::publish_post)
+    return publisher_slot;
+  return work.kind == kinds::send_notification_email ? notifier_slot : steward_slot;
 }
 
 struct child {
@@ -28,7 +34,7 @@ struct child {
   std::uint64_t generation = 0;
   int restarts = 0;
   /// Jobs that came while it was being restarted.
-  std::deque<running_job_ptr> waiting;
+  std::vector<running_job_ptr> waiting;
 };
 
 struct workspace_state {
@@ -40,7 +46,8 @@ struct workspace_state {
   region_actor region;
 
   std::array<child, slot_count> children;
-  std::unordered_map<job_id, int> outstanding;
+  /// By the feed's run.
+  std::unordered_map<std::int64_t, std::pair<int, running_job_ptr>> outstanding;
   std::deque<caf::actor_clock::time_point> crashes;
   caf::actor_clock::time_point last_busy{};
   std::uint64_t jobs_received = 0;
@@ -59,11 +66,12 @@ void start_child(self_pointer self, int slot) {
   auto& c = state.children[static_cast<std::size_t>(slot)];
   auto& system = self->home_system();
   const workspace_actor me{self};
-  c.handle = slot == publisher_slot ? spawn_publisher(system, state.context, me, state.feed)
-                                    : spawn_notifier(system, state.context, me);
+  c.handle = slot == publisher_slot  ? spawn_publisher(system, state.context, me, state.feed)
+             : slot == notifier_slot ? spawn_notifier(system, state.context, me)
+                                     : spawn_steward(system, state.context, me);
   self->monitor(c.handle);
-  for (; !c.waiting.empty(); c.waiting.pop_front())
-    self->send(c.handle, atom::job_v, c.waiting.front());
+  if (!c.waiting.empty())
+    self->send(c.handle, atom::job_v, job_handout{std::exchange(c.waiting, {})});
 }
 
 double uniform() {
@@ -74,12 +82,15 @@ double uniform() {
 void report_jobs_of(self_pointer self, int slot, job_report::kind how, const std::string& error,
                     std::optional<std::chrono::milliseconds> delay) {
   auto& state = self->state;
+  run_reports reports;
   std::erase_if(state.outstanding, [&](const auto& entry) {
-    if (entry.second != slot)
+    if (entry.second.first != slot)
       return false;
-    self->send(state.feed, atom::conclude_v, job_report{entry.first, how, error, delay});
+    reports.all.push_back(report_of(*entry.second.second, how, error, delay));
     return true;
   });
+  if (!reports.all.empty())
+    self->send(state.feed, atom::conclude_v, std::move(reports));
   state.children[static_cast<std::size_t>(slot)].waiting.clear();
 }
 
@@ -130,23 +141,36 @@ workspace_actor::behavior_type supervisor(self_pointer self, engine_context_ptr 
     start_child(self, slot);
   self->delayed_send(self, state.context->hot.passivate_after.load(), atom::tick_v);
   return {
-    [self](atom::job, const running_job_ptr& job) {
+    [self](atom::job, const job_handout& handout) {
       auto& state = self->state;
-      ++state.jobs_received;
+      state.jobs_received += handout.jobs.size();
       state.last_busy = clock_now(self);
-      const auto slot = slot_of(job->work);
-      state.outstanding[job->work.id] = slot;
-      auto& c = state.children[static_cast<std::size_t>(slot)];
-      if (c.handle)
-        self->send(c.handle, atom::job_v, job);
-      else
-        c.waiting.push_back(job);
+      std::array<std::vector<running_job_ptr>, slot_count> by_slot;
+      for (const auto& job : handout.jobs) {
+        const auto slot = slot_of(job->work());
+        state.outstanding.emplace(job->run, std::pair{slot, job});
+        by_slot[static_cast<std::size_t>(slot)].push_back(job);
+      }
+      for (std::size_t slot = 0; slot < slot_count; ++slot) {
+        auto& jobs = by_slot[slot];
+        auto& c = state.children[slot];
+        if (jobs.empty())
+          continue;
+        if (c.handle)
+          self->send(c.handle, atom::job_v, job_handout{std::move(jobs)});
+        else
+          c.waiting.insert(c.waiting.end(), jobs.begin(), jobs.end());
+      }
     },
-    [self](atom::conclude, const job_report& report) {
+    [self](atom::conclude, const run_reports& reports) {
       auto& state = self->state;
       state.last_busy = clock_now(self);
-      if (state.outstanding.erase(report.id) > 0)
-        self->send(state.feed, atom::conclude_v, report);
+      run_reports known;
+      for (const auto& report : reports.all)
+        if (state.outstanding.erase(report.run) > 0)
+          known.all.push_back(report);
+      if (!known.all.empty())
+        self->send(state.feed, atom::conclude_v, std::move(known));
     },
     [self](atom::stop) { self->quit(); },
     [self](atom::report) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <iomanip>
 #include <iostream>
 #include <memory>
@@ -50,6 +51,8 @@ scope operator_scope() {
   return scope::maintenance("operator at the command line");
 }
 
+const operator_identity command_line{std::nullopt, {}, "command-line"};
+
 json errors_of(const job& j) {
   auto errors = json::parse(j.errors, nullptr, false);
   return errors.is_array() ? errors : json::array();
@@ -74,7 +77,7 @@ json to_json(const job& j) {
           {"attempt", j.attempt},
           {"max_attempts", j.max_attempts},
           {"crashes", j.crashes},
-          {"suspect", j.suspect},
+          {"suspicion", j.suspicion},
           {"run_at", format_api_time(j.run_at)},
           {"created_at", format_api_time(j.created_at)},
           {"concluded_at", j.concluded_at ? json(format_api_time(*j.concluded_at)) : json(nullptr)},
@@ -121,7 +124,7 @@ void print_one(const job& j) {
   line("tries", std::to_string(j.attempt) + " of " + std::to_string(j.max_attempts));
   if (j.crashes > 0)
     line("crashes", std::to_string(j.crashes));
-  if (j.suspect)
+  if (j.suspicion > 0)
     line("suspect", "yes: found in a dead node's hands, runs alone next time");
   line("tenant", to_string(j.tenant));
   line("workspace", to_string(j.workspace));
@@ -179,7 +182,7 @@ int list(const command_input& input, const list_options& options) {
   return exit_ok;
 }
 
-using one_action = result<job> (job_store::*)(const scope&, job_id);
+using one_action = std::function<result<job>(job_store&, job_id)>;
 
 int act(const command_input& input, const one_options& options, one_action action,
         std::string_view doing, std::string_view done_text) {
@@ -187,7 +190,7 @@ int act(const command_input& input, const one_options& options, one_action actio
   if (!id)
     return refuse(options.id + " is no job id (a UUID); `carillon jobs list` shows them");
   job_access jobs{input.settings()};
-  const auto found = ((*jobs).*action)(operator_scope(), *id);
+  const auto found = action(*jobs, *id);
   if (!found) {
     if (found.error().code == errc::not_found) {
       std::cerr << "carillon: there is no job " << options.id
@@ -249,14 +252,15 @@ void add_jobs_command(CLI::App& app, chosen_command& chosen) {
                   "  carillon jobs show 0190a7c2-5d0e-7c3b-9f5e-2b1c4d6e8f00\n"
                   "  carillon jobs list --json | jq -r '.[].id'\n");
   add_list(*command, chosen);
-  add_one(*command, chosen, "show", "Everything about one job", &job_store::find,
+  add_one(*command, chosen, "show", "Everything about one job",
+          [](job_store& jobs, job_id id) { return jobs.find(operator_scope(), id); },
           "show the job", {});
   add_one(*command, chosen, "retry",
           "Run a dead letter, a cancelled or a waiting job now, with all its tries",
-          &job_store::retry, "retry the job", "runs again now");
+          [](job_store& jobs, job_id id) { return jobs.retry(operator_scope(), command_line, id); }, "retry the job", "runs again now");
   add_one(*command, chosen, "cancel",
           "Give up a job that has not concluded; what already runs is not interrupted",
-          &job_store::cancel, "cancel the job", "is cancelled");
+          [](job_store& jobs, job_id id) { return jobs.cancel(operator_scope(), command_line, id); }, "cancel the job", "is cancelled");
 }
 
 } // namespace carillon::app

@@ -1,12 +1,16 @@
 // The job queue in PostgreSQL (architecture page, "Jobs").
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 #include <vector>
 
+#include "domain/hint.hpp"
 #include "domain/job.hpp"
 #include "domain/ownership.hpp"
 #include "domain/result.hpp"
@@ -27,6 +31,9 @@ struct job_report {
   kind how = kind::succeeded;
   std::string error;
   std::optional<std::chrono::milliseconds> delay;
+  /// The revision that the run was given: a job enqueued again meanwhile is
+  /// not concluded but runs once more.
+  int revision = 0;
 };
 
 /// A batch as its manifest row says it; a suspect is alone in its own.
@@ -35,17 +42,107 @@ struct job_batch {
   std::vector<job> jobs;
 };
 
+/// Where a read begins: behind what was read before. An accelerator only.
+struct due_cursor {
+  instant run_at{}; ///< The epoch: from the beginning.
+  job_id id;
+};
+using due_cursors = std::array<due_cursor, priority_levels>;
+
+/// What of a workspace that has more due than its share is read.
+struct parked_read {
+  workspace_id workspace;
+  int limit = 0;
+};
+
+struct due_query {
+  shard_list shards;
+  /// Kinds that may run now, of those that this program knows.
+  std::vector<std::string> kinds;
+  due_cursors from{};
+  int limit = 500;
+  /// Left out of the common read, and read by themselves from their
+  /// beginning, as far as their own limit goes.
+  std::vector<parked_read> parked;
+  /// In this node's hands already: passed over.
+  const std::unordered_set<job_id>* in_hand = nullptr;
+  std::int64_t first_batch = 1;
+};
+
 struct due_jobs {
   std::vector<job_batch> batches;
-  /// Until the next job that is not yet due; nothing when there is none.
+  /// Where the next read may begin.
+  due_cursors next{};
+  /// The common read ended before its limit: nothing more is due.
+  bool complete = false;
+  /// Parked workspaces whose read ended before its limit.
+  std::vector<workspace_id> exhausted;
+  /// When complete: until the next job that is not yet due, if there is one.
   std::optional<std::chrono::milliseconds> next_in;
+};
+
+/// What operators set per kind, queue or workspace.
+struct job_control {
+  enum class about : std::uint8_t { kind, queue, workspace };
+  about scope = about::kind;
+  std::string name;
+  bool paused = false;
+  std::optional<int> weight;
+  std::optional<int> max_running;
+  std::optional<rate_budget> rate;
+};
+
+std::string_view to_string(job_control::about scope) noexcept;
+std::optional<job_control::about> parse_control_scope(std::string_view text) noexcept;
+
+/// Why an owner holds jobs of a kind back.
+struct job_block {
+  std::string kind;
+  std::string rate_key;
+  std::string reason; ///< rate, circuit or cap.
+  std::optional<std::chrono::milliseconds> lasts;
+};
+
+struct concluded_jobs {
+  /// Became dead letters.
+  std::vector<job_id> discarded;
+  hints after_commit;
 };
 
 struct job_filter {
   std::optional<job_state> state;
   std::string kind;
+  std::string queue;
   std::optional<workspace_id> workspace;
+  std::string error; ///< A part of any of its errors.
+  std::optional<instant> created_before;
+  std::optional<instant> created_after;
   int limit = 50;
+  /// Only what comes after this id, newest first.
+  std::optional<job_id> after;
+};
+
+struct job_count {
+  std::string state; ///< available, retrying, scheduled, discarded, ...
+  std::string kind;
+  std::string queue;
+  std::int64_t count = 0;
+  /// Age of the oldest that is due; zero when none is.
+  std::chrono::milliseconds oldest_due{0};
+};
+
+struct workspace_job_count {
+  tenant_id tenant;
+  workspace_id workspace;
+  std::int64_t live = 0;
+  std::int64_t due = 0;
+};
+
+/// Who did an operator's action, for the audit row.
+struct operator_identity {
+  std::optional<uuid> admin; ///< A super-admin; null: the command line.
+  std::string address;
+  std::string request_id;
 };
 
 class job_store {
@@ -54,45 +151,89 @@ public:
 
   // -- the engine: fenced, across tenants --------------------------------------
 
-  /// Reads due jobs of `shards` that are not `in_flight`, of kinds this build
-  /// knows, and writes their manifests from batch number `first_batch` on.
-  virtual result<due_jobs> take_due(const node_identity& me, const shard_list& shards,
-                                    const std::vector<job_id>& in_flight, int limit,
-                                    std::int64_t first_batch)
-    = 0;
+  /// Reads due jobs and writes their manifests.
+  virtual result<due_jobs> take_due(const node_identity& me, const due_query& query) = 0;
 
   /// Writes how jobs ended and removes the manifests of `finished` batches.
-  /// A retry beyond max_attempts becomes a dead letter; those come back.
-  virtual result<std::vector<job_id>> conclude(const node_identity& me,
-                                               const std::vector<job_report>& reports,
-                                               const std::vector<std::int64_t>& finished)
+  /// A retry beyond max_attempts becomes a dead letter. Tells the admins of
+  /// a dead letter's tenant, once per cause and hour.
+  virtual result<concluded_jobs> conclude(const node_identity& me,
+                                          const std::vector<job_report>& reports,
+                                          const std::vector<std::int64_t>& finished)
     = 0;
 
   /// Looks through the manifests of ended incarnations for jobs of `shards`:
-  /// they become suspects, one that was alone is charged with a crash.
-  /// Returns those that have now crashed `max_crashes` times: they are to be
-  /// discarded.
+  /// they become suspects; one that was alone on its node is charged with a
+  /// crash. Returns those that have now crashed `max_crashes` times: they are
+  /// to be discarded.
   virtual result<std::vector<job>> adopt(const node_identity& me, const shard_list& shards,
                                          int max_crashes)
     = 0;
 
-  // -- operators ----------------------------------------------------------------
+  virtual result<std::vector<job_control>> load_controls() = 0;
 
-  /// Enqueue from outside a bigger transaction. conflict: the unique key is
-  /// taken.
+  /// Replaces what this node said before.
+  virtual result<done> record_blocks(const node_identity& me, const std::vector<job_block>& blocks) = 0;
+
+  /// Makes partitions of the history ahead and drops old ones.
+  virtual result<int> maintain_history(std::chrono::hours keep_short, std::chrono::hours keep_standard,
+                                       std::chrono::hours keep_long)
+    = 0;
+
+  /// Makes the kinds of this program known to carillon.enqueue.
+  virtual result<done> announce_kinds() = 0;
+
+  // -- enqueue outside a bigger transaction --------------------------------------
+
+  /// conflict: a live job holds the unique key and the kind rejects.
   virtual result<job_id> enqueue(const new_job& job) = 0;
+
+  /// All or nothing, in one statement; those whose unique key is taken are
+  /// left out. How many were written. Notifies each owner but `me` once.
+  virtual result<std::int64_t> enqueue_many(const std::vector<new_job>& jobs,
+                                            const std::optional<node_identity>& me)
+    = 0;
+
+  // -- operators ----------------------------------------------------------------
 
   /// Live and concluded, newest first.
   virtual result<std::vector<job>> list(const scope& who, const job_filter& filter) = 0;
   virtual result<job> find(const scope& who, job_id id) = 0;
 
+  /// Live jobs, and what the kept history holds, by state, kind and queue.
+  virtual result<std::vector<job_count>> count(const scope& who) = 0;
+  /// The workspaces with the most live jobs.
+  virtual result<std::vector<workspace_job_count>> count_workspaces(const scope& who, int limit) = 0;
+  /// How many jobs an action on `filter` would meet.
+  virtual result<std::int64_t> count_matching(const scope& who, const job_filter& filter) = 0;
+
   /// A dead letter, a cancelled or a waiting job runs (again) now, with all
   /// its attempts. conflict: it succeeded.
-  virtual result<job> retry(const scope& who, job_id id) = 0;
-
+  virtual result<job> retry(const scope& who, const operator_identity& by, job_id id) = 0;
   /// A live job is given up. What already runs is not interrupted. conflict:
   /// already concluded.
-  virtual result<job> cancel(const scope& who, job_id id) = 0;
+  virtual result<job> cancel(const scope& who, const operator_identity& by, job_id id) = 0;
+  /// A live job becomes a dead letter, without a notice. conflict: already
+  /// concluded.
+  virtual result<job> discard(const scope& who, const operator_identity& by, job_id id) = 0;
+
+  /// The same for all that match, at most `limit` in one transaction; how
+  /// many were changed. `state` of the filter is not needed.
+  virtual result<std::int64_t> retry_all(const scope& who, const operator_identity& by,
+                                         const job_filter& filter, int limit)
+    = 0;
+  virtual result<std::int64_t> cancel_all(const scope& who, const operator_identity& by,
+                                          const job_filter& filter, int limit)
+    = 0;
+  virtual result<std::int64_t> discard_all(const scope& who, const operator_identity& by,
+                                           const job_filter& filter, int limit)
+    = 0;
+
+  /// Sets a control; owners are notified. Audited.
+  virtual result<done> set_control(const operator_identity& by, const job_control& control) = 0;
+
+  /// Why a job does not run, in sentences, the first one decisive.
+  virtual result<std::vector<std::string>> explain(const scope& who, job_id id) = 0;
 };
 
 } // namespace carillon

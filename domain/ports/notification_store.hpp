@@ -1,14 +1,17 @@
 // Notifications and their preferences (spec §5.1, contract §3.1).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "domain/hint.hpp"
+#include "domain/job.hpp"
 #include "domain/notification.hpp"
 #include "domain/notification_email.hpp"
+#include "domain/ownership.hpp"
 #include "domain/result.hpp"
 #include "domain/scope.hpp"
 
@@ -123,6 +126,14 @@ public:
   /// database's clock, in transactions of at most 1,000 rows; returns how
   /// many. A maintenance scope reaches all tenants.
   virtual result<std::int64_t> delete_old(const scope& s, int days = 90) = 0;
+
+  /// CleanupOldNotifications: of the job's tenant, older than `keep`, read
+  /// ones not before `keep_after_reading` (contract §4.2, reading (a)). One
+  /// chunk of at most `limit`, fenced; how many went.
+  virtual result<std::int64_t> delete_expired(const node_identity& me, const job& work,
+                                              std::chrono::hours keep, std::chrono::hours keep_after_reading,
+                                              int limit)
+    = 0;
 
   /// For the e-mail job; a maintenance scope reaches all tenants.
   /// errc::not_found: deleted meanwhile.

@@ -153,8 +153,8 @@ result<faults> parse_faults(const json& body) {
   if (wrong.fields.empty())
     return out;
   for (const auto& field : wrong.fields)
-    wrong.detail += (wrong.detail.empty() ? "" : "; ") + field.field + ' '
-                    + field.reason;
+    wrong.detail
+      += (wrong.detail.empty() ? "" : "; ") + field.field + ' ' + field.reason;
   return wrong;
 }
 
@@ -210,7 +210,8 @@ bool misbehaviour::strikes(std::string_view account) const {
   if (faults_.times > 0 && calls_ >= faults_.times)
     return false;
   const auto& only = faults_.accounts;
-  return only.empty() || std::find(only.begin(), only.end(), account) != only.end();
+  return only.empty()
+         || std::find(only.begin(), only.end(), account) != only.end();
 }
 
 /// From the bits, as std::uniform_real_distribution may differ between
@@ -251,7 +252,8 @@ fate misbehaviour::roll_publish(std::string_view account) {
   for (const auto& [chance, what] : chances)
     if (roll() < chance && out.hit == blow::none)
       out.hit = what;
-  const auto any = static_cast<std::size_t>(random_() % std::size(statuses_5xx));
+  const auto any
+    = static_cast<std::size_t>(random_() % std::size(statuses_5xx));
   out.status = faults_.status_5xx != 0 ? faults_.status_5xx : statuses_5xx[any];
   return out;
 }

@@ -1,6 +1,7 @@
 // The process dies by SIGKILL at each named point with 100 posts under way,
 // and is started again: none lost, none doubled, none early.
 
+#include <cctype>
 #include <csignal>
 
 #include "domain/crash_point.hpp"
@@ -34,23 +35,25 @@ TEST_P(CrashTest, LosesNothingAndDoublesNothing) {
   expect_each_exactly_once(100);
 }
 
+/// `after-record` as a test's name: AfterRecord.
+std::string name_of(const ::testing::TestParamInfo<crash_case>& info) {
+  std::string name;
+  bool upper = true;
+  for (const char c : info.param.point) {
+    if (c != '-')
+      name += upper ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : c;
+    upper = c == '-';
+  }
+  return name;
+}
+
 // Late visits, so that many posts are in every state when it happens.
 INSTANTIATE_TEST_SUITE_P(
   AtEveryNamedPoint, CrashTest,
   ::testing::Values(crash_case{crash_points::before_start, 1}, crash_case{crash_points::after_attempt, 30},
                     crash_case{crash_points::after_accept, 30}, crash_case{crash_points::before_record, 30},
                     crash_case{crash_points::after_record, 30}, crash_case{crash_points::in_roll_up, 30}),
-  [](const auto& info) {
-    std::string name;
-    bool upper = true;
-    for (char c : info.param.point) {
-      if (c == '-')
-        upper = true;
-      else
-        name += upper ? static_cast<char>(std::toupper(c)) : c, upper = false;
-    }
-    return name;
-  });
+  name_of);
 
 using ConnectionLossTest = test::main_job_fixture;
 

@@ -31,6 +31,9 @@ public:
   process& operator=(const process&) = delete;
 
   void signal(int number) const;
+  pid_t pid() const noexcept {
+    return pid_;
+  }
 
   /// The wait status, once it has ended; nothing when it still runs after
   /// `within`.

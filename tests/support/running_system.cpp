@@ -35,18 +35,6 @@ std::string carillon_binary() {
   return std::string{CARILLON_BINARY_DIR} + "/app/carillon";
 }
 
-scratch_folder::scratch_folder() {
-  std::string pattern = std::filesystem::temp_directory_path() / "carillon-test-XXXXXX";
-  if (!::mkdtemp(pattern.data()))
-    throw std::runtime_error{"cannot make a folder"};
-  path_ = pattern;
-}
-
-scratch_folder::~scratch_folder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 sandbox_network::sandbox_network(const std::filesystem::path& folder)
   : process_(std::make_unique<process>(
       std::vector<std::string>{carillon_binary(), "sandbox-network", "--port", "0"},

@@ -7,22 +7,10 @@
 #include <string>
 
 #include "tests/support/process.hpp"
+#include "tests/support/scratch_folder.hpp"
 #include "tests/support/web_client.hpp"
 
 namespace carillon::test {
-
-/// A folder of the test's own, removed at the end.
-class scratch_folder {
-public:
-  scratch_folder();
-  ~scratch_folder();
-  const std::filesystem::path& path() const noexcept {
-    return path_;
-  }
-
-private:
-  std::filesystem::path path_;
-};
 
 class sandbox_network {
 public:

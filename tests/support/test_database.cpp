@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 
 #include <gtest/gtest.h>
@@ -50,6 +51,9 @@ std::string output_of(const std::string& command) {
 } // namespace
 
 std::string server_url(const std::string& name) {
+  static const char* socket = std::getenv("CARILLON_TEST_PG");
+  if (socket)
+    return "postgresql://carillon@/" + name + "?host=" + socket;
   static const auto base = output_of(std::string{CARILLON_SOURCE_DIR} + "/scripts/postgres url '"
                                      + CARILLON_TEST_POSTGRES_DIR + "' DATABASE");
   auto url = base;
@@ -66,10 +70,16 @@ test_database::test_database()
   tx.exec("SELECT pg_advisory_lock(77001)");
   tx.exec("CREATE DATABASE " + tx.quote_name(name_) + " TEMPLATE carillon_template");
   connection_ = connect();
+  storage::session_options options;
+  options.url = url_;
+  options.application_name = "carillon-test-owner";
+  options.role.clear();
+  owner_ = std::make_unique<storage::connection>(options, log_);
 }
 
 test_database::~test_database() {
   connection_.reset();
+  owner_.reset();
   try {
     pqxx::connection admin{server_url("postgres")};
     pqxx::nontransaction tx{admin};
@@ -87,7 +97,7 @@ std::unique_ptr<storage::connection> test_database::connect() {
 }
 
 std::string test_database::exec(const std::string& sql) {
-  auto out = connection_->transact("test", [&](pqxx::work& tx) -> result<std::string> {
+  auto out = owner_->transact("test", [&](pqxx::work& tx) -> result<std::string> {
     const auto rows = tx.exec(sql);
     return rows.empty() || rows.columns() == 0 ? std::string{} : storage::text_or_empty(rows[0][0]);
   });

@@ -28,7 +28,8 @@ public:
     return url_;
   }
 
-  /// One connection for the test's own thread.
+  /// One connection for the test's own thread, as the role carillon_app: what
+  /// a repository does here, the program may do.
   storage::connection& connection() {
     return *connection_;
   }
@@ -36,7 +37,7 @@ public:
   /// Another session on the same database, for races.
   std::unique_ptr<storage::connection> connect();
 
-  /// Runs one statement; the first column of the first row as text, empty
+  /// Runs one statement as the server's owner; the first column of the first row as text, empty
   /// when there is none or it is NULL. Fails the test on an SQL error.
   std::string exec(const std::string& sql);
 
@@ -49,6 +50,7 @@ private:
   std::string url_;
   silent_logger log_;
   std::unique_ptr<storage::connection> connection_;
+  std::unique_ptr<storage::connection> owner_;
 };
 
 /// The URL of database `name` on the test run's server: CARILLON_TEST_PG (a

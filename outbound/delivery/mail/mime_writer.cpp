@@ -84,25 +84,27 @@ std::string repaired_utf8(std::string_view text) {
   return out;
 }
 
-/// Well-formed, without control characters, without blanks at either end.
+/// Well-formed, without control characters, one blank at most between words
+/// and none at either end.
 std::string header_text(std::string_view text) {
   std::string out;
-  for (auto rest = repaired_utf8(text); char c : rest) {
-    const auto u = static_cast<unsigned char>(c);
+  const auto clean = repaired_utf8(text);
+  for (std::string_view rest = clean; !rest.empty();) {
+    const auto n = character_length(rest);
+    const auto first = static_cast<unsigned char>(rest[0]);
     // C1 controls are 0xc2 0x80 to 0xc2 0x9f.
-    const bool c1 = u >= 0x80 && u < 0xa0 && !out.empty()
-                    && static_cast<unsigned char>(out.back()) == 0xc2;
-    if (c1)
-      out.back() = ' ';
-    else if (u < 0x20 || u == 0x7f)
+    const bool blank = first <= 0x20 || first == 0x7f
+                       || (first == 0xc2
+                           && static_cast<unsigned char>(rest[1]) < 0xa0);
+    if (!blank)
+      out += rest.substr(0, n);
+    else if (!out.empty() && out.back() != ' ')
       out += ' ';
-    else
-      out += c;
+    rest.remove_prefix(n);
   }
-  const auto from = out.find_first_not_of(' ');
-  if (from == out.npos)
-    return {};
-  return out.substr(from, out.find_last_not_of(' ') - from + 1);
+  if (out.ends_with(' '))
+    out.pop_back();
+  return out;
 }
 
 // -- headers --------------------------------------------------------------------
@@ -123,9 +125,10 @@ std::string base64(std::string_view bytes) {
   return out;
 }
 
-/// RFC 2047 §2: at most 75 characters each, whole characters in each.
+/// RFC 2047 §2: at most 75 characters each, whole characters in each; and so
+/// short that the first stands beside the name of its header.
 std::vector<std::string> encoded_words(std::string_view text) {
-  constexpr std::size_t most_bytes = 45; // 60 in Base64, 12 around it
+  constexpr std::size_t most_bytes = 39; // 52 in Base64, 12 around it
   std::vector<std::string> out;
   while (!text.empty()) {
     std::size_t n = 0;
@@ -284,15 +287,15 @@ std::string quoted_printable(std::string_view text) {
       const char c = line[i];
       const bool last = i + n == line.size();
       const bool blank = c == ' ' || c == '\t';
-      // "From " and a lone full stop mean something to mailboxes and SMTP.
-      const bool literal = n == 1 && c != '=' && c != '\x7f'
-                           && (c >= ' ' || c == '\t') && !(blank && last)
-                           && !(column == 0 && (c == 'F' || c == '.'));
-      const auto width = literal ? 1 : 3 * n;
-      if (column + width > longest_line - 1) {
+      const bool plain = n == 1 && c != '=' && c != '\x7f'
+                         && (c >= ' ' || c == '\t') && !(blank && last);
+      if (column + (plain ? 1 : 3 * n) > longest_line - 1) {
         out += "=\r\n";
         column = 0;
       }
+      // "From " and a lone full stop mean something to mailboxes and SMTP.
+      const bool literal = plain && !(column == 0 && (c == 'F' || c == '.'));
+      const auto width = literal ? 1 : 3 * n;
       if (literal) {
         out += c;
       } else {

@@ -10,11 +10,12 @@
 namespace carillon::outbound {
 
 /// Headers and a multipart/alternative body (text, then HTML; only text when
-/// there is no HTML), lines of at most 78 characters, CRLF everywhere, pure
-/// ASCII. The same message always gives the same bytes.
+/// there is no HTML), lines of at most 78 characters (an address that is longer
+/// stands alone on its line), CRLF everywhere, pure ASCII. The same message
+/// always gives the same bytes.
 ///
 /// Nothing in a name, subject or body can add a header: control characters
-/// become blanks and other characters travel as encoded words (RFC 2047) or
+/// become blanks (of which one remains in a row) and other characters travel as encoded words (RFC 2047) or
 /// quoted-printable. Addresses and the Message-ID are not repaired:
 /// errc::permanent when one is not a plain ASCII `local@domain`.
 result<std::string> write_mime(const mail_message& message);

@@ -108,8 +108,10 @@ public:
     long reply = 0;
     if (report.easy != nullptr)
       curl_easy_getinfo(report.easy, CURLINFO_RESPONSE_CODE, &reply);
+    // 530 asks for a login (RFC 4954 §6): it says nothing about the mail.
+    const bool about_mail = report.started && reply != 530;
     auto code = errc::transient;
-    if (report.started && reply >= 500 && reply < 600)
+    if (about_mail && reply >= 500 && reply < 600)
       code = errc::permanent;
     else if (report.started && reply < 400 && all_read_)
       code = errc::outcome_unknown;

@@ -39,7 +39,8 @@ struct smtp_options {
 ///     5xx to MAIL, RCPT, DATA or the message      permanent
 ///     connection lost after the last byte         outcome_unknown
 ///
-/// A refused login is transient, since it says nothing about the mail.
+/// A login that is refused or missing (530) is transient, since it says nothing
+/// about the mail.
 ///
 /// libcurl waits for the answer to a message, and for the goodbye of a
 /// connection, without turning to other transfers: give mail a loop of its

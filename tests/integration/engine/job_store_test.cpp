@@ -43,8 +43,26 @@ protected:
     EXPECT_EQ(*ownership.end_expired(), 1);
   }
 
+  static due_query query(std::int64_t first_batch = 1, int limit = 500) {
+    due_query out;
+    out.shards = all_shards();
+    for (const auto& policy : job_policies())
+      out.kinds.emplace_back(policy.kind);
+    out.limit = limit;
+    out.first_batch = first_batch;
+    return out;
+  }
+
+  static job_report report(const job_id& id, job_report::kind how, std::string error = {},
+                           std::optional<std::chrono::milliseconds> delay = {}) {
+    return {id, how, std::move(error), delay, 0};
+  }
+
   std::vector<job> take(const node_identity& me, const std::vector<job_id>& busy = {}, int limit = 500) {
-    auto due = jobs.take_due(me, all_shards(), busy, limit, next_batch);
+    auto wanted = query(next_batch, limit);
+    const std::unordered_set<job_id> in_hand{busy.begin(), busy.end()};
+    wanted.in_hand = &in_hand;
+    auto due = jobs.take_due(me, wanted);
     EXPECT_TRUE(due);
     std::vector<job> out;
     for (auto& batch : due->batches) {
@@ -93,10 +111,12 @@ TEST_F(JobStoreTest, OthersShardsAndLaterJobsStayAndTheNextDueTimeIsTold) {
   later.run_at = system_clock{}.now() + 1h;
   ASSERT_TRUE(jobs.enqueue(later));
   ASSERT_TRUE(jobs.enqueue(make_job()));
-  auto none = jobs.take_due(me, {static_cast<shard_id>(shard_of(data.workspace) ^ 1)}, {}, 10, 1);
+  auto elsewhere = query();
+  elsewhere.shards = {static_cast<shard_id>(shard_of(data.workspace) ^ 1)};
+  auto none = jobs.take_due(me, elsewhere);
   ASSERT_TRUE(none);
   EXPECT_TRUE(none->batches.empty());
-  auto due = jobs.take_due(me, all_shards(), {}, 10, 1);
+  auto due = jobs.take_due(me, query());
   ASSERT_EQ(due->batches.size(), 1u);
   EXPECT_EQ(due->batches[0].jobs.size(), 1u);
   ASSERT_TRUE(due->next_in);
@@ -107,7 +127,7 @@ TEST_F(JobStoreTest, AJobOfAnUnknownKindStaysWhereItIs) {
   const auto me = start_node("a");
   db.exec("INSERT INTO carillon.jobs (id, kind, queue, tenant_id, workspace_id, payload, max_attempts) VALUES "
           "(gen_random_uuid(), 'from_the_future', 'x', '" + to_string(data.tenant) + "', '"
-          + to_string(data.workspace) + "', '{}', 1)");
+          + to_string(data.workspace) + "', '{\"v\":1}', 1)");
   EXPECT_TRUE(take(me).empty());
   EXPECT_EQ(jobs.list(scope::tenant(data.tenant), {})->size(), 1u);
 }
@@ -135,7 +155,7 @@ TEST_F(JobStoreTest, AJobWhoseTransactionWasOpenAcrossTenThousandLaterCommitsIsS
       taken += batch.size();
       std::vector<job_report> reports;
       for (const auto& j : batch)
-        reports.push_back({j.id, job_report::kind::succeeded, {}, {}});
+        reports.push_back(report(j.id, job_report::kind::succeeded));
       EXPECT_TRUE(jobs.conclude(me, reports, last_batches));
     }
     EXPECT_EQ(taken, 10'000u);
@@ -151,7 +171,7 @@ TEST_F(JobStoreTest, ConcludedJobsMoveToTheHistoryAndTheManifestGoes) {
   const auto me = start_node("a");
   const auto id = *jobs.enqueue(make_job());
   ASSERT_EQ(take(me).size(), 1u);
-  ASSERT_TRUE(jobs.conclude(me, {{id, job_report::kind::succeeded, {}, {}}}, last_batches));
+  ASSERT_TRUE(jobs.conclude(me, {report(id, job_report::kind::succeeded)}, last_batches));
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "0");
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests"), "0");
   EXPECT_EQ(jobs.find(scope::tenant(data.tenant), id)->state, job_state::succeeded);
@@ -161,9 +181,9 @@ TEST_F(JobStoreTest, AFailedTryKeepsItsErrorAndTheLastOneIsADeadLetter) {
   const auto me = start_node("a");
   const auto id = *jobs.enqueue(make_job());
   for (int attempt = 1; attempt <= 3; ++attempt) {
-    auto discarded = jobs.conclude(me, {{id, job_report::kind::retry, "it \"broke\" \\ again", 1min}}, {});
+    auto discarded = jobs.conclude(me, {report(id, job_report::kind::retry, "it \"broke\" \\ again", 1min)}, {});
     ASSERT_TRUE(discarded);
-    EXPECT_EQ(discarded->size(), attempt == 3 ? 1u : 0u);
+    EXPECT_EQ(discarded->discarded.size(), attempt == 3 ? 1u : 0u);
   }
   const auto dead = jobs.find(scope::maintenance("test"), id);
   ASSERT_TRUE(dead);
@@ -177,8 +197,8 @@ TEST_F(JobStoreTest, AFencedOutNodeCanNeitherTakeNorConclude) {
   const auto id = *jobs.enqueue(make_job());
   ASSERT_EQ(take(old).size(), 1u);
   kill(old);
-  EXPECT_EQ(jobs.take_due(old, all_shards(), {}, 10, 5).error().code, errc::cancelled);
-  EXPECT_EQ(jobs.conclude(old, {{id, job_report::kind::succeeded, {}, {}}}, {}).error().code, errc::cancelled);
+  EXPECT_EQ(jobs.take_due(old, query(5)).error().code, errc::cancelled);
+  EXPECT_EQ(jobs.conclude(old, {report(id, job_report::kind::succeeded)}, {}).error().code, errc::cancelled);
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "1");
 }
 
@@ -190,7 +210,7 @@ TEST_F(JobStoreTest, ADeadNodesJobsBecomeSuspectsEachAloneInItsNextManifest) {
   kill(old);
   const auto next = start_node("b");
   EXPECT_TRUE(jobs.adopt(next, all_shards(), 3)->empty());
-  auto due = jobs.take_due(next, all_shards(), {}, 10, 1);
+  auto due = jobs.take_due(next, query());
   ASSERT_EQ(due->batches.size(), 2u);
   EXPECT_EQ(due->batches[0].jobs[0].crashes, 0) << "an innocent neighbour was charged";
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests WHERE cardinality(job_ids) = 1"), "2");
@@ -218,21 +238,21 @@ TEST_F(JobStoreTest, AJobThatWasAloneAtThreeDeathsComesBackToBeDiscarded) {
 TEST_F(JobStoreTest, ADeadLetterCanBeRetriedAndASucceededJobCannot) {
   const auto me = start_node("a");
   const auto dead = *jobs.enqueue(make_job("k"));
-  ASSERT_TRUE(jobs.conclude(me, {{dead, job_report::kind::discarded, "no", {}}}, {}));
-  const auto again = jobs.retry(scope::maintenance("test"), dead);
+  ASSERT_TRUE(jobs.conclude(me, {report(dead, job_report::kind::discarded, "no")}, {}));
+  const auto again = jobs.retry(scope::maintenance("test"), {}, dead);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->state, job_state::available);
   EXPECT_EQ(again->attempt, 0);
-  ASSERT_TRUE(jobs.conclude(me, {{dead, job_report::kind::succeeded, {}, {}}}, {}));
-  EXPECT_EQ(jobs.retry(scope::maintenance("test"), dead).error().code, errc::conflict);
-  EXPECT_EQ(jobs.cancel(scope::maintenance("test"), dead).error().code, errc::conflict);
+  ASSERT_TRUE(jobs.conclude(me, {report(dead, job_report::kind::succeeded)}, {}));
+  EXPECT_EQ(jobs.retry(scope::maintenance("test"), {}, dead).error().code, errc::conflict);
+  EXPECT_EQ(jobs.cancel(scope::maintenance("test"), {}, dead).error().code, errc::conflict);
 }
 
 TEST_F(JobStoreTest, AnotherTenantsJobsAreNotThere) {
   const auto id = *jobs.enqueue(make_job());
   const auto stranger = scope::tenant(tenant_id::make());
   EXPECT_EQ(jobs.find(stranger, id).error().code, errc::not_found);
-  EXPECT_EQ(jobs.cancel(stranger, id).error().code, errc::not_found);
+  EXPECT_EQ(jobs.cancel(stranger, {}, id).error().code, errc::not_found);
   EXPECT_TRUE(jobs.list(stranger, {})->empty());
 }
 

@@ -220,7 +220,7 @@ TEST_F(PublishPostJobTest, TwoPostsWithTheSameTextAreNeverUnsettledTogetherOnOne
   for (int i = 0; i < 2; ++i)
     data.add_target(data.add_scheduled_post(data.workspace, "same  words", "now() - interval '1 second'"), account);
   ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 2);
-  const auto both = *jobs.list(scope::maintenance("test"), {std::nullopt, std::string{kinds::publish_post}, {}, 10});
+  const auto both = *jobs.list(scope::maintenance("test"), publish_jobs());
   ASSERT_EQ(both.size(), 2u);
   const auto planned = plan(both[0]);
   ASSERT_EQ(planned->calls.size(), 1u);

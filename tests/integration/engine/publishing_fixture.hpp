@@ -45,9 +45,16 @@ protected:
     return db.exec("SELECT count(*) FROM carillon." + from);
   }
 
+  static job_filter publish_jobs() {
+    job_filter out;
+    out.kind = kinds::publish_post;
+    out.limit = 500;
+    return out;
+  }
+
   /// The one live publish_post job of a post.
   job job_of(post_id post) {
-    auto all = *jobs.list(scope::maintenance("test"), {std::nullopt, std::string{kinds::publish_post}, {}, 500});
+    auto all = *jobs.list(scope::maintenance("test"), publish_jobs());
     for (auto& j : all)
       if (j.unique_key == "publish-post-" + to_string(post) && !j.concluded_at)
         return j;

@@ -170,7 +170,7 @@ TEST_F(AuthRepositoryTest, ADeletedUsersTokensAreNotFound) {
 
 TEST_F(AuthRepositoryTest, ASuperAdminsTokenIsNoUsersToken) {
   const auto id = add_token();
-  set_token(id, "tokenable_type = 'super_admin'");
+  set_token(id, "tokenable_type = 'super_admin', tenant_id = NULL");
   EXPECT_FALSE(exists(id));
 }
 

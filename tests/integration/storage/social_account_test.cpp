@@ -159,7 +159,8 @@ TEST_F(SocialAccountTest, ListFiltersAndOrders) {
     store.mark_status(here, first.id, social_account_status::token_expired));
   auto ids = [&](const social_account_filter& f) {
     std::vector<social_account_id> out;
-    for (const auto& item : store.list(here, shop, f)->items)
+    const auto page = store.list(here, shop, f);
+    for (const auto& item : page->items)
       out.push_back(item.id);
     return out;
   };

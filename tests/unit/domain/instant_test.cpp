@@ -83,6 +83,26 @@ INSTANTIATE_TEST_SUITE_P(
     time_case{"2026-10-25T03:00:00", "Europe/Berlin", "2026-10-25T02:00:00.000000+00:00"},
     time_case{"2026-11-01T01:30:00", "America/New_York", "2026-11-01T05:30:00.000000+00:00"}));
 
+// Beyond 2037, where the zone files of Debian end.
+INSTANTIATE_TEST_SUITE_P(
+  FarYears, ParsedTime,
+  testing::Values(
+    time_case{"2037-12-31T23:00:00", "Europe/Berlin", "2037-12-31T22:00:00.000000+00:00"},
+    time_case{"2038-01-31T10:00:00", "Europe/Berlin", "2038-01-31T09:00:00.000000+00:00"},
+    time_case{"2038-07-01T10:00:00", "Europe/Berlin", "2038-07-01T08:00:00.000000+00:00"},
+    // Berlin 2040: 25 March and 28 October.
+    time_case{"2040-03-25T01:59:59", "Europe/Berlin", "2040-03-25T00:59:59.000000+00:00"},
+    time_case{"2040-03-25T02:30:00", "Europe/Berlin", "2040-03-25T01:30:00.000000+00:00"},
+    time_case{"2040-03-25T03:00:00", "Europe/Berlin", "2040-03-25T01:00:00.000000+00:00"},
+    time_case{"2040-10-28T02:30:00", "Europe/Berlin", "2040-10-28T00:30:00.000000+00:00"},
+    time_case{"2040-10-28T03:00:00", "Europe/Berlin", "2040-10-28T02:00:00.000000+00:00"},
+    time_case{"2048-02-29T10:00:00", "Europe/Berlin", "2048-02-29T09:00:00.000000+00:00"},
+    time_case{"2096-07-01T10:00:00", "America/New_York", "2096-07-01T14:00:00.000000+00:00"},
+    time_case{"2050-01-10T10:00:00", "Australia/Sydney", "2050-01-09T23:00:00.000000+00:00"},
+    time_case{"2050-07-10T10:00:00", "Australia/Sydney", "2050-07-10T00:00:00.000000+00:00"},
+    time_case{"9999-07-01T10:00:00", "Europe/Berlin", "9999-07-01T08:00:00.000000+00:00"},
+    time_case{"2040-07-01T10:00:00", "Asia/Kolkata", "2040-07-01T04:30:00.000000+00:00"}));
+
 class RefusedTime : public testing::TestWithParam<std::string> {};
 
 TEST_P(RefusedTime, IsInvalid) {

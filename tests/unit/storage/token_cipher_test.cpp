@@ -13,7 +13,7 @@ const std::string new_key(32, 'b');
 
 TEST(TokenCipherTest, DecryptsWhatItEncrypted) {
   const token_cipher cipher{new_key};
-  for (const std::string secret :
+  for (const std::string& secret :
        {std::string{}, std::string{"x"}, std::string{"\0\xff", 2},
         std::string(10'000, 's')}) {
     const auto stored = cipher.encrypt(secret, "account-1");
@@ -61,7 +61,7 @@ TEST(TokenCipherTest, EveryChangedCharacterIsNoticed) {
 
 TEST(TokenCipherTest, AnythingElseIsRefused) {
   const token_cipher cipher{new_key};
-  for (const std::string text :
+  for (const std::string& text :
        {std::string{}, std::string{"v1:"}, std::string{"plain text token"},
         "v1:" + cipher.key_id() + ":", "v1:" + cipher.key_id() + ":====",
         "v2:" + cipher.key_id() + ":AAAA", std::string(200, ':')}) {

@@ -1,0 +1,42 @@
+// What a kind of job does: the other half of its job_policy.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "domain/job.hpp"
+#include "domain/ownership.hpp"
+#include "domain/ports/job_store.hpp"
+#include "domain/ports/store.hpp"
+
+namespace carillon {
+
+/// How a run ended (job_report::kind says what each means).
+struct job_outcome {
+  job_report::kind how = job_report::kind::succeeded;
+  std::string error;
+  std::optional<std::chrono::milliseconds> delay;
+};
+
+/// On the steward's own thread: must be quick and must not block.
+using quick_handler = std::function<job_outcome(const job&)>;
+
+/// On a database worker, which it may keep for the kind's timeout. What it
+/// changes belongs in a transaction fenced by the given life; only then may a
+/// run end as `concluded`.
+using database_handler = std::function<job_outcome(store&, const node_identity&, const job&)>;
+
+using job_handler = std::variant<quick_handler, database_handler>;
+
+/// By kind. Kinds that call out (publish_post, send_notification_email) have
+/// an actor of their own instead.
+using job_handlers = std::map<std::string, job_handler, std::less<>>;
+
+/// Every handler that comes with the program.
+job_handlers built_in_handlers();
+
+} // namespace carillon

@@ -1,0 +1,467 @@
+#include "actors/jobs/ready_queue.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace carillon {
+
+// -- token bucket ---------------------------------------------------------------
+
+void token_bucket::set_budget(rate_budget budget, time_point now) {
+  refill(now);
+  budget_ = budget;
+  tokens_ = std::min(tokens_, static_cast<double>(budget.burst));
+}
+
+void token_bucket::refill(time_point now) {
+  if (now <= at_)
+    return;
+  const auto seconds = std::chrono::duration<double>(now - at_).count();
+  tokens_ = std::min(static_cast<double>(budget_.burst), tokens_ + seconds * budget_.per_second);
+  at_ = now;
+}
+
+bool token_bucket::take(time_point now) {
+  refill(now);
+  if (tokens_ < 1)
+    return false;
+  tokens_ -= 1;
+  return true;
+}
+
+token_bucket::time_point token_bucket::ready_at(time_point now) const {
+  const auto since = std::chrono::duration<double>(std::max(now - at_, time_point::duration{0})).count();
+  const auto missing = 1 - (tokens_ + since * budget_.per_second);
+  if (missing <= 0)
+    return now;
+  // Rounded up, so that the token is there when its time has come.
+  return now + std::chrono::milliseconds{static_cast<std::int64_t>(std::ceil(missing / budget_.per_second * 1000))};
+}
+
+// -- circuit breaker --------------------------------------------------------------
+
+bool circuit_breaker::allows(time_point now) const {
+  return open_until_ == time_point{} || (open_until_ <= now && !probing_);
+}
+
+void circuit_breaker::begin(time_point now) {
+  if (open_until_ != time_point{} && open_until_ <= now)
+    probing_ = true;
+}
+
+void circuit_breaker::succeeded() {
+  failures_ = 0;
+  open_until_ = {};
+  probing_ = false;
+}
+
+bool circuit_breaker::failed(time_point now, int threshold, std::chrono::milliseconds cool_down) {
+  ++failures_;
+  const bool was_probe = std::exchange(probing_, false);
+  if (!was_probe && failures_ < threshold)
+    return false;
+  const bool opens = open_until_ <= now;
+  open_until_ = now + cool_down;
+  return opens;
+}
+
+// -- ready queue --------------------------------------------------------------------
+
+struct ready_queue::impl {
+  struct lane;
+
+  struct workspace_entry {
+    std::size_t running = 0;
+    std::size_t waiting = 0;
+    int weight = 1;
+    std::optional<int> cap;
+    bool paused = false;
+    bool controlled = false;
+    std::deque<lane*> held_back;
+  };
+
+  struct kind_entry {
+    const job_policy* policy = nullptr;
+    std::size_t running = 0;
+    bool paused = false;
+    int cap = 0; ///< 0: none.
+    rate_budget rate{};
+    circuit_breaker* breaker = nullptr;
+    std::map<std::string, token_bucket, std::less<>> buckets;
+    std::deque<lane*> held_back;
+  };
+
+  struct lane_key {
+    int priority;
+    workspace_id workspace;
+    const kind_entry* kind;
+    std::string rate_key;
+    bool operator==(const lane_key&) const = default;
+  };
+  struct lane_hash {
+    std::size_t operator()(const lane_key& key) const noexcept {
+      return std::hash<workspace_id>{}(key.workspace) ^ (std::hash<const void*>{}(key.kind) << 1)
+             ^ (std::hash<std::string>{}(key.rate_key) << 2) ^ (static_cast<std::size_t>(key.priority) << 3);
+    }
+  };
+
+  enum class place { ring, workspace, kind, time };
+
+  /// Jobs that are alike in everything that can hold them back.
+  struct lane {
+    lane_key key;
+    workspace_entry* workspace = nullptr;
+    kind_entry* kind = nullptr;
+    std::deque<item> jobs;
+    place where = place::ring;
+    int served = 0;
+  };
+
+  struct wake {
+    time_point at;
+    lane_key key;
+    bool operator>(const wake& other) const {
+      return at > other.at;
+    }
+  };
+
+  ready_limits limits;
+  std::unordered_map<workspace_id, std::unique_ptr<workspace_entry>> workspaces;
+  std::map<std::string, std::unique_ptr<kind_entry>, std::less<>> kinds;
+  std::map<std::string, circuit_breaker, std::less<>> breakers;
+  std::unordered_map<lane_key, std::unique_ptr<lane>, lane_hash> lanes;
+  std::array<std::deque<lane*>, priority_levels> rings;
+  std::priority_queue<wake, std::vector<wake>, std::greater<>> sleeping;
+  std::map<std::string, bool, std::less<>> paused_queues;
+  std::size_t waiting = 0;
+
+  workspace_entry& workspace_of(const workspace_id& id) {
+    auto& entry = workspaces[id];
+    if (!entry)
+      entry = std::make_unique<workspace_entry>();
+    return *entry;
+  }
+
+  kind_entry& kind_of(std::string_view name) {
+    auto i = kinds.find(name);
+    if (i == kinds.end()) {
+      i = kinds.emplace(std::string{name}, std::make_unique<kind_entry>()).first;
+      auto& kind = *i->second;
+      kind.policy = find_job_policy(name);
+      if (kind.policy) {
+        kind.cap = kind.policy->max_running;
+        kind.rate = kind.policy->rate;
+        if (!kind.policy->dependency.empty())
+          kind.breaker = &breakers[std::string{kind.policy->dependency}];
+      }
+    }
+    return *i->second;
+  }
+
+  std::size_t cap_of(const workspace_entry& workspace) const {
+    return static_cast<std::size_t>(std::max(0, workspace.cap.value_or(limits.running_per_workspace)));
+  }
+
+  static int level(const lane& l) {
+    return std::clamp(l.key.priority, 0, priority_levels - 1);
+  }
+
+  void enter_ring(lane& l) {
+    l.where = place::ring;
+    l.served = 0;
+    rings[static_cast<std::size_t>(level(l))].push_back(&l);
+  }
+
+  void release(std::deque<lane*>& held_back, std::size_t count) {
+    for (; count > 0 && !held_back.empty(); --count) {
+      auto* l = held_back.front();
+      held_back.pop_front();
+      enter_ring(*l);
+    }
+  }
+
+  token_bucket* bucket_of(lane& l, time_point now) {
+    auto& kind = *l.kind;
+    if (kind.rate.per_second <= 0)
+      return nullptr;
+    auto i = kind.buckets.find(l.key.rate_key);
+    if (i == kind.buckets.end())
+      i = kind.buckets.emplace(l.key.rate_key, token_bucket{kind.rate, now}).first;
+    return &i->second;
+  }
+
+  /// Puts a lane that may not go on where it is waked; false when it may.
+  bool hold_back(lane& l, time_point now) {
+    auto& workspace = *l.workspace;
+    auto& kind = *l.kind;
+    if (workspace.paused || workspace.running >= cap_of(workspace)) {
+      l.where = place::workspace;
+      workspace.held_back.push_back(&l);
+      return true;
+    }
+    if (kind.paused || (kind.cap > 0 && kind.running >= static_cast<std::size_t>(kind.cap))) {
+      l.where = place::kind;
+      kind.held_back.push_back(&l);
+      return true;
+    }
+    if (kind.breaker && !kind.breaker->allows(now)) {
+      if (kind.breaker->is_open(now)) {
+        l.where = place::time;
+        sleeping.push({kind.breaker->open_until(), l.key});
+      } else {
+        // Waits for the probe.
+        l.where = place::kind;
+        kind.held_back.push_back(&l);
+      }
+      return true;
+    }
+    if (auto* bucket = bucket_of(l, now); bucket && !bucket->take(now)) {
+      l.where = place::time;
+      sleeping.push({bucket->ready_at(now), l.key});
+      return true;
+    }
+    return false;
+  }
+
+  void wake_sleepers(time_point now) {
+    while (!sleeping.empty() && sleeping.top().at <= now) {
+      const auto i = lanes.find(sleeping.top().key);
+      sleeping.pop();
+      if (i != lanes.end() && i->second->where == place::time)
+        enter_ring(*i->second);
+    }
+  }
+
+  void forget_if_idle(const workspace_id& id) {
+    const auto i = workspaces.find(id);
+    if (i != workspaces.end() && i->second->running == 0 && i->second->waiting == 0 && !i->second->controlled)
+      workspaces.erase(i);
+  }
+
+  void remove_lane(lane* l) {
+    const auto key = l->key;
+    lanes.erase(key);
+  }
+};
+
+ready_queue::ready_queue(ready_limits limits) : impl_(std::make_unique<impl>()) {
+  impl_->limits = limits;
+}
+
+ready_queue::~ready_queue() = default;
+ready_queue::ready_queue(ready_queue&&) noexcept = default;
+ready_queue& ready_queue::operator=(ready_queue&&) noexcept = default;
+
+void ready_queue::set_limits(const ready_limits& limits) {
+  impl_->limits = limits;
+}
+
+void ready_queue::set_controls(const std::vector<job_control>& controls, time_point now) {
+  auto& q = *impl_;
+  for (auto& [id, workspace] : q.workspaces) {
+    workspace->weight = 1;
+    workspace->cap.reset();
+    workspace->paused = false;
+    workspace->controlled = false;
+  }
+  q.paused_queues.clear();
+  for (const auto& policy : job_policies())
+    q.kind_of(policy.kind);
+  for (auto& [name, kind] : q.kinds) {
+    kind->paused = false;
+    kind->cap = kind->policy ? kind->policy->max_running : 0;
+    kind->rate = kind->policy ? kind->policy->rate : rate_budget{};
+  }
+  for (const auto& control : controls) {
+    switch (control.scope) {
+      case job_control::about::kind: {
+        auto& kind = q.kind_of(control.name);
+        kind.paused = control.paused || (control.max_running && *control.max_running == 0);
+        if (control.max_running)
+          kind.cap = *control.max_running;
+        if (control.rate)
+          kind.rate = *control.rate;
+        break;
+      }
+      case job_control::about::queue:
+        q.paused_queues[control.name] = control.paused;
+        break;
+      case job_control::about::workspace:
+        if (const auto id = workspace_id::parse(control.name)) {
+          auto& workspace = q.workspace_of(*id);
+          workspace.controlled = true;
+          workspace.paused = control.paused;
+          workspace.weight = control.weight.value_or(1);
+          workspace.cap = control.max_running;
+        }
+        break;
+    }
+  }
+  for (auto& [name, kind] : q.kinds) {
+    if (kind->policy)
+      if (const auto i = q.paused_queues.find(kind->policy->queue); i != q.paused_queues.end() && i->second)
+        kind->paused = true;
+    for (auto& [key, bucket] : kind->buckets)
+      bucket.set_budget(kind->rate, now);
+    q.release(kind->held_back, kind->held_back.size());
+  }
+  for (auto& [id, workspace] : q.workspaces)
+    q.release(workspace->held_back, workspace->held_back.size());
+}
+
+std::vector<std::string> ready_queue::runnable_kinds() const {
+  std::vector<std::string> out;
+  for (const auto& policy : job_policies())
+    if (!impl_->kind_of(policy.kind).paused)
+      out.emplace_back(policy.kind);
+  return out;
+}
+
+bool ready_queue::is_paused(const workspace_id& workspace) const {
+  const auto i = impl_->workspaces.find(workspace);
+  return i != impl_->workspaces.end() && i->second->paused;
+}
+
+void ready_queue::push(item next) {
+  auto& q = *impl_;
+  auto& kind = q.kind_of(next->kind);
+  impl::lane_key key{next->priority, next->workspace, &kind, next->rate_key};
+  auto i = q.lanes.find(key);
+  if (i == q.lanes.end()) {
+    auto fresh = std::make_unique<impl::lane>();
+    fresh->key = key;
+    fresh->workspace = &q.workspace_of(next->workspace);
+    fresh->kind = &kind;
+    i = q.lanes.emplace(std::move(key), std::move(fresh)).first;
+    q.enter_ring(*i->second);
+  }
+  ++i->second->workspace->waiting;
+  ++q.waiting;
+  i->second->jobs.push_back(std::move(next));
+}
+
+std::vector<ready_queue::item> ready_queue::pop(time_point now, std::size_t room) {
+  auto& q = *impl_;
+  q.wake_sleepers(now);
+  std::vector<item> out;
+  for (auto& ring : q.rings) {
+    while (!ring.empty() && out.size() < room) {
+      auto* lane = ring.front();
+      if (q.hold_back(*lane, now)) {
+        ring.pop_front();
+        continue;
+      }
+      if (lane->kind->breaker)
+        lane->kind->breaker->begin(now);
+      out.push_back(std::move(lane->jobs.front()));
+      lane->jobs.pop_front();
+      --q.waiting;
+      --lane->workspace->waiting;
+      ++lane->workspace->running;
+      ++lane->kind->running;
+      if (lane->jobs.empty()) {
+        ring.pop_front();
+        q.remove_lane(lane);
+      } else if (++lane->served >= lane->workspace->weight) {
+        lane->served = 0;
+        ring.pop_front();
+        ring.push_back(lane);
+      }
+    }
+  }
+  return out;
+}
+
+void ready_queue::finished(const job& work) {
+  auto& q = *impl_;
+  auto& kind = q.kind_of(work.kind);
+  if (kind.running > 0)
+    --kind.running;
+  const auto i = q.workspaces.find(work.workspace);
+  if (i != q.workspaces.end()) {
+    if (i->second->running > 0)
+      --i->second->running;
+    // A released lane may be held back by something else: then another one
+    // must have its chance.
+    q.release(i->second->held_back, 4);
+  }
+  q.release(kind.held_back, 4);
+  q.forget_if_idle(work.workspace);
+}
+
+bool ready_queue::report_dependency(const job& work, bool failed, time_point now) {
+  auto& q = *impl_;
+  auto& kind = q.kind_of(work.kind);
+  if (!kind.breaker)
+    return false;
+  if (failed)
+    return kind.breaker->failed(now, q.limits.breaker_failures, q.limits.breaker_cool_down);
+  kind.breaker->succeeded();
+  return false;
+}
+
+std::vector<ready_queue::item> ready_queue::drop(const std::function<bool(const job&)>& wanted) {
+  auto& q = *impl_;
+  std::vector<item> out;
+  for (auto& [key, lane] : q.lanes)
+    for (auto i = lane->jobs.begin(); i != lane->jobs.end();) {
+      if (wanted(**i)) {
+        --q.waiting;
+        --lane->workspace->waiting;
+        out.push_back(std::move(*i));
+        i = lane->jobs.erase(i);
+      } else {
+        ++i;
+      }
+    }
+  const auto is_empty = [](impl::lane* l) { return l->jobs.empty(); };
+  for (auto& ring : q.rings)
+    std::erase_if(ring, is_empty);
+  for (auto& [name, kind] : q.kinds)
+    std::erase_if(kind->held_back, is_empty);
+  for (auto& [id, workspace] : q.workspaces)
+    std::erase_if(workspace->held_back, is_empty);
+  std::erase_if(q.lanes, [](const auto& entry) { return entry.second->jobs.empty(); });
+  for (const auto& dropped : out)
+    q.forget_if_idle(dropped->workspace);
+  return out;
+}
+
+std::size_t ready_queue::held(const workspace_id& workspace) const {
+  const auto i = impl_->workspaces.find(workspace);
+  return i == impl_->workspaces.end() ? 0 : i->second->running + i->second->waiting;
+}
+
+std::size_t ready_queue::waiting() const noexcept {
+  return impl_->waiting;
+}
+
+std::optional<ready_queue::time_point> ready_queue::next_wake() const {
+  if (impl_->sleeping.empty())
+    return std::nullopt;
+  return impl_->sleeping.top().at;
+}
+
+std::vector<job_block> ready_queue::blocks(time_point now) const {
+  const auto left = [&](time_point until) {
+    return std::chrono::ceil<std::chrono::milliseconds>(until - now);
+  };
+  std::vector<job_block> out;
+  for (const auto& [name, kind] : impl_->kinds) {
+    if (kind->breaker && kind->breaker->is_open(now))
+      out.push_back({name, {}, "circuit", left(kind->breaker->open_until())});
+    if (kind->cap > 0 && kind->running >= static_cast<std::size_t>(kind->cap))
+      out.push_back({name, {}, "cap", std::nullopt});
+  }
+  for (const auto& [key, lane] : impl_->lanes)
+    if (lane->where == impl::place::time && lane->kind->rate.per_second > 0) {
+      const auto bucket = lane->kind->buckets.find(key.rate_key);
+      if (bucket != lane->kind->buckets.end() && out.size() < 1'000)
+        out.push_back({std::string{lane->kind->policy ? lane->kind->policy->kind : std::string_view{}},
+                       key.rate_key, "rate", left(bucket->second.ready_at(now))});
+    }
+  return out;
+}
+
+} // namespace carillon

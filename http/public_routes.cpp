@@ -1,0 +1,28 @@
+#include "http/public_routes.hpp"
+
+#include <iterator>
+
+#include "http/handlers/meta/routes.hpp"
+#include "http/handlers/notifications/routes.hpp"
+#include "http/handlers/posts/routes.hpp"
+#include "http/handlers/social_accounts/routes.hpp"
+#include "http/handlers/workspaces/routes.hpp"
+
+namespace carillon::http {
+
+std::vector<route> public_routes(password_hasher& passwords, const auth_settings& auth,
+                                 const clock_port& clock) {
+  std::vector<route> all;
+  const auto add = [&all](std::vector<route> more) {
+    all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  };
+  add(meta_routes(clock));
+  add(auth_routes(passwords, auth));
+  add(workspace_routes());
+  add(social_account_routes());
+  add(notification_routes());
+  add(post_routes());
+  return all;
+}
+
+} // namespace carillon::http

@@ -1,0 +1,16 @@
+// Every route of the public listener. One that joins here is described in
+// http/openapi.json first: OpenApiTest compares the two.
+#pragma once
+
+#include <vector>
+
+#include "http/handlers/auth/routes.hpp"
+#include "http/route.hpp"
+
+namespace carillon::http {
+
+/// `passwords` and `clock` must outlive every request that was served.
+std::vector<route> public_routes(password_hasher& passwords, const auth_settings& auth,
+                                 const clock_port& clock);
+
+} // namespace carillon::http

@@ -1,0 +1,66 @@
+// That the benchmark runs and tells the truth about a small case. How fast
+// anything is, is not tested.
+
+#include <array>
+#include <cstdio>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <sys/wait.h>
+
+namespace carillon {
+
+namespace {
+
+struct bench_run {
+  int exit_code = -1;
+  std::string output;
+};
+
+bench_run run_bench(const std::string& arguments) {
+  bench_run out;
+  FILE* pipe = ::popen((std::string{"unset DATABASE_URL; '"} + CARILLON_MAIN_JOB_BENCH + "' " + arguments).c_str(), "r");
+  if (!pipe)
+    return out;
+  std::array<char, 4096> buffer;
+  while (std::fgets(buffer.data(), buffer.size(), pipe))
+    out.output += buffer.data();
+  const int status = ::pclose(pipe);
+  if (WIFEXITED(status))
+    out.exit_code = WEXITSTATUS(status);
+  return out;
+}
+
+TEST(MainJobBenchTest, PrintsOneJsonLineThatCountsEveryPostOnce) {
+  const auto run = run_bench("--posts 20 --workspaces 5 --latency-ms 1");
+  EXPECT_EQ(run.exit_code, 0);
+  ASSERT_FALSE(run.output.empty());
+  EXPECT_EQ(run.output.find('\n'), run.output.size() - 1) << run.output;
+  const auto line = nlohmann::json::parse(run.output, nullptr, false);
+  ASSERT_TRUE(line.is_object()) << run.output;
+  EXPECT_EQ(line["posts"], 20);
+  EXPECT_EQ(line["workspaces"], 5);
+  EXPECT_EQ(line["duplicates"], 0);
+  EXPECT_EQ(line["lost"], 0);
+  EXPECT_EQ(line["early"], 0);
+  EXPECT_EQ(line["failed"], 0);
+  EXPECT_GE(line["lateness_max_ms"], line["lateness_p50_ms"]);
+  EXPECT_GT(line["cpu_seconds"]["postgres"], 0);
+  EXPECT_GT(line["rss_mb"], 0);
+  EXPECT_EQ(line["fsync"], "on");
+  EXPECT_EQ(line["synchronous_commit"], "on");
+}
+
+TEST(MainJobBenchTest, RefusesWhatItCannotMeasure) {
+  for (const auto* wrong : {"--posts 0", "--posts many", "--workspaces 30 --posts 20", "--set JOBS=1",
+                            "--build /nowhere", "--unknown"}) {
+    const auto run = run_bench(std::string{wrong} + " 2>&1");
+    EXPECT_EQ(run.exit_code, 2) << wrong;
+    EXPECT_FALSE(run.output.empty()) << wrong;
+  }
+}
+
+} // namespace
+
+} // namespace carillon

@@ -1,0 +1,309 @@
+// The description that is served, the routes that are served, and the answers
+// that are given are one.
+
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <sys/wait.h>
+
+#include "domain/clock.hpp"
+#include "http/handlers/internal/routes.hpp"
+#include "http/password_hasher.hpp"
+#include "http/public_routes.hpp"
+#include "tests/e2e/api/api_suite.hpp"
+
+namespace carillon {
+
+namespace {
+
+using namespace test;
+
+std::string contents_of(const std::filesystem::path& file) {
+  std::ifstream in{file};
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+class OpenApiTest : public api_suite {
+protected:
+  static json description() {
+    return node().web().get("/api/v1/openapi.json").json();
+  }
+
+  static std::vector<http::route> public_routes() {
+    static silent_logger log;
+    static const system_clock clock;
+    static http::password_hasher passwords{{4, 1}, log};
+    return http::public_routes(passwords, {}, clock);
+  }
+
+  /// Every answer that a test has got through it.
+  class recorder {
+  public:
+    web_answer ask(const web_client& by, const std::string& method, const std::string& pattern,
+                   const std::map<std::string, std::string>& places = {}, const std::string& body = {}) {
+      auto path = pattern.substr(0, pattern.find('?'));
+      const auto query = pattern.substr(path.size());
+      const auto shape = path;
+      for (const auto& [name, value] : places)
+        if (const auto at = path.find("{" + name + "}"); at != std::string::npos)
+          path.replace(at, name.size() + 2, value);
+      auto answer = by.send(method, path + query, body);
+      answers_.push_back({{"method", method}, {"template", shape}, {"status", answer.status}, {"body", answer.body}});
+      return answer;
+    }
+    const json& answers() const {
+      return answers_;
+    }
+
+  private:
+    json answers_ = json::array();
+  };
+
+  /// What the description does not allow, a line each.
+  static std::string faults_of(const json& answers) {
+    const scratch_folder folder;
+    const auto write = [&](const char* name, const std::string& text) {
+      std::ofstream{folder.path() / name} << text;
+      return (folder.path() / name).string();
+    };
+    process check{{"/usr/bin/python3", std::string{CARILLON_SOURCE_DIR} + "/tests/support/check_answers.py",
+                   write("openapi.json", node().web().get("/api/v1/openapi.json").body),
+                   write("answers.json", answers.dump())},
+                  {}, folder.path() / "check.log"};
+    const auto status = check.wait(std::chrono::seconds{120});
+    if (status && WIFEXITED(*status) && WEXITSTATUS(*status) == 0)
+      return {};
+    return check.output();
+  }
+};
+
+TEST_F(OpenApiTest, TheProgramServesTheDescriptionOfThisRepository) {
+  const auto answer = node().web().get("/api/v1/openapi.json");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(header_of(answer, "Content-Type"), "application/json");
+  EXPECT_EQ(answer.body, contents_of(std::string{CARILLON_SOURCE_DIR} + "/http/openapi.json"));
+  EXPECT_EQ(answer.json()["openapi"], "3.1.0");
+  const auto info = node().web().get("/api").json();
+  EXPECT_EQ(info["docs"], node().web().base_url() + "/api/v1/openapi.json");
+}
+
+TEST_F(OpenApiTest, EveryRouteThatIsServedIsDescribed) {
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  auto routes = public_routes();
+  EXPECT_GT(routes.size(), 30u);
+  for (auto& route : http::internal_routes({system, node_actor{}, [] { return std::vector<config::described_value>{}; }, ""}))
+    routes.push_back(std::move(route));
+  const auto paths = description()["paths"];
+  for (const auto& route : routes) {
+    auto method = route.method;
+    for (char& c : method)
+      c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    EXPECT_TRUE(paths.contains(route.pattern) && paths[route.pattern].contains(method)) << route.method << " " << route.pattern;
+  }
+}
+
+TEST_F(OpenApiTest, TheDescriptionSaysWhichRoutesNeedAToken) {
+  const auto document = description();
+  for (const auto& route : public_routes()) {
+    auto method = route.method;
+    for (char& c : method)
+      c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    const auto operation = document["paths"].value(route.pattern, json::object()).value(method, json::object());
+    const auto security = operation.value("security", document.value("security", json::array()));
+    EXPECT_EQ(security.empty(), route.need == http::access::open) << route.method << " " << route.pattern;
+  }
+}
+
+TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
+  recorder api;
+  const auto nobody = node().web();
+  const auto account = to_string(add_account(workspace));
+  add_account(workspace, "linkedin", "token_expired");
+  const std::map<std::string, std::string> here{{"workspace", to_string(workspace)}};
+  const auto at = [&](std::initializer_list<std::pair<const std::string, std::string>> more) {
+    auto out = here;
+    out.insert(more);
+    return out;
+  };
+  const std::string v1 = "/api/v1";
+  const std::string posts = v1 + "/workspaces/{workspace}/posts";
+  const std::string post = posts + "/{post}";
+  const auto credentials = [](const std::string& email) {
+    return json{{"email", email}, {"password", password}}.dump();
+  };
+
+  for (const auto* open : {"/api", "/up", "/api/v1/health"})
+    api.ask(nobody, "GET", open);
+  for (const auto* shown : {"/internal/config", "/internal/actors"})
+    api.ask(node().internal(), "GET", shown);
+  api.ask(node().internal(), "POST", "/internal/workspaces/{workspace}/release", here);
+
+  // Log-ins.
+  const auto spare = add_person(tenant, "spare");
+  const auto token = data_of(api.ask(nobody, "POST", v1 + "/auth/login", {}, credentials(spare.email))).value("token", "");
+  api.ask(nobody, "POST", v1 + "/auth/login", {}, credentials("nobody@acme.example"));
+  api.ask(nobody, "POST", v1 + "/auth/login", {}, "{");
+  const web_client first{nobody.base_url(), token};
+  for (const auto* me : {"/user", "/auth/me"}) {
+    api.ask(first, "GET", v1 + me);
+    api.ask(nobody, "GET", v1 + me);
+  }
+  const web_client second{nobody.base_url(), data_of(api.ask(first, "POST", v1 + "/auth/refresh")).value("token", "")};
+  api.ask(first, "POST", v1 + "/auth/refresh");
+  api.ask(second, "POST", v1 + "/auth/logout");
+  api.ask(second, "POST", v1 + "/auth/logout");
+
+  // Workspaces, the tenant, accounts.
+  for (const auto* by : {&owner, &viewer})
+    api.ask(by->web, "GET", v1 + "/workspaces");
+  api.ask(owner.web, "GET", v1 + "/workspaces?search=nothing-like-it");
+  api.ask(nobody, "GET", v1 + "/workspaces");
+  for (const auto* by : {&viewer, &owner, &outsider, &stranger})
+    api.ask(by->web, "GET", v1 + "/workspaces/{workspace}", here);
+  api.ask(viewer.web, "GET", v1 + "/tenants/current");
+  api.ask(nobody, "GET", v1 + "/tenants/current");
+  for (const auto* by : {&viewer, &outsider, &stranger}) {
+    api.ask(by->web, "GET", v1 + "/workspaces/{workspace}/social-accounts", here);
+    api.ask(by->web, "GET", v1 + "/workspaces/{workspace}/social-accounts/{socialAccount}", at({{"socialAccount", account}}));
+  }
+
+  // Posts, through all they can go through.
+  const json body{{"content_text", "Text"}, {"content_variations", {{"twitter", "Short"}}}, {"hashtags", json::array({"a"})},
+                  {"mentions", json::array({"b"})}, {"link_url", "https://acme.example"}, {"first_comment", "First"},
+                  {"scheduled_at", "2035-06-01T09:00:00Z"}, {"scheduled_timezone", "Asia/Kolkata"},
+                  {"social_account_ids", json::array({account})}};
+  const auto create = [&] { return data_of(api.ask(editor.web, "POST", posts, here, body.dump()), 201).value("id", ""); };
+  const auto id = create();
+  const auto that = at({{"post", id}});
+  api.ask(editor.web, "POST", posts, here);
+  api.ask(editor.web, "POST", posts, here, R"({"content_text": 7})");
+  api.ask(viewer.web, "POST", posts, here);
+  api.ask(stranger.web, "POST", posts, here);
+  api.ask(nobody, "POST", posts, here);
+  for (const auto* by : {&viewer, &outsider, &stranger}) {
+    api.ask(by->web, "GET", posts, here);
+    api.ask(by->web, "GET", post, that);
+    api.ask(by->web, "GET", post + "/targets", that);
+    api.ask(by->web, "GET", post + "/approval-history", that);
+  }
+  const auto refuse = [&](const std::string& method, const std::string& pattern) {
+    api.ask(nobody, method, pattern, that);
+    api.ask(viewer.web, method, pattern, that);
+    api.ask(stranger.web, method, pattern, that);
+  };
+  for (const auto* command : {"/submit", "/approve", "/reject", "/schedule", "/publish", "/cancel"})
+    refuse("POST", post + command);
+  refuse("PUT", post);
+  refuse("DELETE", post);
+  refuse("PUT", post + "/targets");
+  refuse("PUT", post + "/schedule");
+  api.ask(editor.web, "PUT", post, that, R"({"content_text": "Changed"})");
+  api.ask(editor.web, "PUT", post, that, R"({"link_url": "no URL"})");
+  api.ask(editor.web, "PUT", post + "/targets", that, body.dump());
+  api.ask(editor.web, "PUT", post + "/targets", that);
+  api.ask(editor.web, "POST", post + "/submit", that);
+  api.ask(editor.web, "POST", post + "/submit", that);
+  api.ask(admin.web, "GET", v1 + "/workspaces/{workspace}/approvals", here);
+  api.ask(editor.web, "GET", v1 + "/workspaces/{workspace}/approvals", here);
+  api.ask(admin.web, "POST", post + "/reject", that);
+  api.ask(admin.web, "POST", post + "/reject", that, R"({"reason": "Not yet", "comment": "Sorry"})");
+  api.ask(editor.web, "GET", post, that);
+  api.ask(editor.web, "PUT", post, that, R"({"content_text": "Better"})");
+  api.ask(editor.web, "POST", post + "/submit", that);
+  api.ask(admin.web, "POST", post + "/approve", that, R"({"comment": 7})");
+  api.ask(admin.web, "POST", post + "/approve", that, R"({"comment": "Good"})");
+  api.ask(admin.web, "GET", post + "/approval-history", that);
+  api.ask(admin.web, "POST", post + "/schedule", that, R"({"scheduled_at": "2020-01-01T00:00:00Z"})");
+  api.ask(admin.web, "POST", post + "/schedule", that, R"({"scheduled_at": "2035-06-01T09:00:00", "timezone": "Europe/Berlin"})");
+  api.ask(admin.web, "PUT", post + "/schedule", that, R"({"scheduled_at": "soon"})");
+  api.ask(admin.web, "PUT", post + "/schedule", that, R"({"scheduled_at": "2035-06-02T09:00:00"})");
+  api.ask(admin.web, "POST", post + "/publish", that);
+  api.ask(admin.web, "POST", post + "/publish", that);
+  api.ask(admin.web, "POST", post + "/cancel", that);
+  // The account is at no real network: the target ends as failed.
+  EXPECT_TRUE(eventually([&] {
+    return data_of(editor.web.get(base + "/posts/" + id))["post"]["status"] == "failed";
+  }));
+  api.ask(editor.web, "GET", post, that);
+  api.ask(editor.web, "GET", post + "/targets", that);
+  const auto other = at({{"post", create()}});
+  api.ask(editor.web, "DELETE", post + "/targets/{target}",
+          at({{"post", other.at("post")},
+              {"target", data_of(editor.web.get(base + "/posts/" + other.at("post")))["targets"][0].value("id", "")}}));
+  api.ask(editor.web, "DELETE", post + "/targets/{target}", at({{"post", other.at("post")}, {"target", account}}));
+  api.ask(editor.web, "POST", post + "/submit", other);
+  api.ask(editor.web, "POST", post + "/cancel", other);
+  api.ask(editor.web, "DELETE", post, other);
+  api.ask(editor.web, "DELETE", post, other);
+  api.ask(editor.web, "GET", posts, here);
+
+  // Notifications: those that the posts have made, and others.
+  const auto notice = add_notice(editor, {.data = "'{}'", .icon = "'star'", .action_url = "'/app'"});
+  const auto others = add_notice(colleague);
+  const std::string notices = v1 + "/notifications";
+  for (const auto& path : {notices, notices + "?per_page=1", notices + "?search=nothing-like-it", notices + "/unread-count",
+                           notices + "/recent", notices + "/preferences"}) {
+    api.ask(editor.web, "GET", path);
+    api.ask(nobody, "GET", path);
+  }
+  api.ask(editor.web, "POST", notices + "/{notification}/read", {{"notification", notice}});
+  api.ask(editor.web, "POST", notices + "/{notification}/read", {{"notification", others}});
+  api.ask(editor.web, "POST", notices + "/{notification}/read", {{"notification", "nonsense"}});
+  api.ask(nobody, "POST", notices + "/{notification}/read", {{"notification", notice}});
+  api.ask(editor.web, "POST", notices + "/read-multiple", {}, json{{"ids", json::array({notice})}}.dump());
+  api.ask(editor.web, "POST", notices + "/read-multiple", {}, R"({"ids": ["nonsense"]})");
+  api.ask(nobody, "POST", notices + "/read-multiple");
+  api.ask(editor.web, "POST", notices + "/read-all");
+  api.ask(nobody, "POST", notices + "/read-all");
+  const json one{{"notification_type", "post_failed"}, {"in_app_enabled", true}, {"email_enabled", false}};
+  api.ask(editor.web, "PUT", notices + "/preferences", {}, one.dump());
+  api.ask(editor.web, "PUT", notices + "/preferences", {}, json{{"preferences", json::array({one})}}.dump());
+  api.ask(editor.web, "PUT", notices + "/preferences", {}, "{}");
+  api.ask(nobody, "PUT", notices + "/preferences");
+
+  // A tenant that may not enter.
+  db().exec("UPDATE carillon.tenants SET status = 'suspended' WHERE id = " + quoted(tenant));
+  for (const auto& path : {v1 + "/user", v1 + "/workspaces", v1 + "/tenants/current", notices})
+    api.ask(editor.web, "GET", path);
+
+  EXPECT_EQ(faults_of(api.answers()), "");
+  std::set<std::string> good;
+  for (const auto& answer : api.answers())
+    if (answer["status"].get<int>() / 100 == 2)
+      good.insert(answer["method"].get<std::string>() + " " + answer["template"].get<std::string>());
+  for (const auto& route : public_routes())
+    EXPECT_TRUE(route.pattern == "/api/v1/openapi.json" || good.contains(route.method + " " + route.pattern))
+      << "no success was seen of " << route.method << " " << route.pattern;
+}
+
+TEST_F(OpenApiTest, TheComparisonFindsAnAnswerThatIsNotDescribed) {
+  recorder api;
+  add_notice(editor);
+  api.ask(editor.web, "GET", "/api/v1/notifications");
+  EXPECT_EQ(faults_of(api.answers()), "");
+  const auto with = [&](const char* member, const json& value) {
+    auto answers = api.answers();
+    auto body = json::parse(answers[0]["body"].get<std::string>());
+    body["data"][0][member] = value;
+    answers[0]["body"] = body.dump();
+    return faults_of(answers);
+  };
+  EXPECT_NE(with("is_read", "yes"), "");
+  EXPECT_NE(with("type", "no_such_type"), "");
+  EXPECT_NE(with("created_at", "2026-02-07T10:00:00Z"), "") << "the one form of times";
+  EXPECT_NE(with("id", "5"), "");
+  EXPECT_NE(with("not_described", 1), "");
+  auto answers = api.answers();
+  answers[0]["status"] = 418;
+  EXPECT_NE(faults_of(answers), "");
+}
+
+} // namespace
+
+} // namespace carillon

@@ -26,6 +26,13 @@ struct hot_settings {
   std::atomic<std::chrono::milliseconds> passivate_after{std::chrono::milliseconds{60'000}};
 };
 
+/// How long finished jobs are kept, by retention class.
+struct history_settings {
+  std::chrono::hours short_{24};
+  std::chrono::hours standard{7 * 24};
+  std::chrono::hours long_{90 * 24};
+};
+
 struct engine_settings {
   std::string node;
   std::chrono::milliseconds lease{10'000};
@@ -38,6 +45,7 @@ struct engine_settings {
   /// dead-letter it.
   int max_crashes = 3;
   ready_limits ready;
+  history_settings history;
 
   std::chrono::milliseconds restart_min_backoff{100};
   std::chrono::milliseconds restart_max_backoff{30'000};

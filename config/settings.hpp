@@ -124,7 +124,7 @@ struct log_settings {
 
 struct caf_settings {
   int worker_threads = 0; ///< 0: as many as CAF finds good.
-  scheduling scheduler_policy = scheduling::stealing;
+  scheduling scheduler_policy = scheduling::sharing;
 };
 
 struct settings {

@@ -37,6 +37,41 @@ std::optional<failure> authenticate(call& c) {
   return std::nullopt;
 }
 
+/// Contract §3.6: a user's token is forbidden here, not unknown.
+std::optional<failure> authenticate_admin(call& c, bool writes) {
+  const auto presented = parse_bearer(c.req.header("authorization"));
+  if (!presented)
+    return unauthorized("no bearer token");
+  const auto everywhere = scope::maintenance("authenticate a super-admin's token");
+  const auto hash = hash_token_secret(presented->secret);
+  auto& tokens = c.db.auth();
+  auto found = presented->id ? tokens.find_admin_token(everywhere, *presented->id)
+                             : tokens.find_admin_token_by_hash(everywhere, hash);
+  if (!found)
+    return std::move(found).error();
+  if (!*found) {
+    if (auto refused = authenticate(c))
+      return refused;
+    return failure{errc::forbidden, "This is for the platform's administrators.", {}, {}};
+  }
+  const auto& token = **found;
+  if (!equal_in_constant_time(token.secret_hash, hash))
+    return unauthorized("unknown token");
+  if (token.expired)
+    return unauthorized("expired token");
+  if (token.who.status != super_admin_status::ACTIVE)
+    return failure{errc::forbidden, "This account is not active.", {}, {}};
+  if (writes && token.who.role == super_admin_role::VIEWER)
+    return failure{errc::forbidden, "Your role may only look.", {}, {}};
+  if (!token.used_lately)
+    if (auto touched = tokens.touch_token(everywhere, token.id); !touched)
+      return std::move(touched).error();
+  c.who.token_id = token.id;
+  c.who.admin = admin_caller{token.who.id.value, token.who.name, token.who.email, token.who.role,
+                             token.who.last_login_at};
+  return std::nullopt;
+}
+
 /// Contract §2.3.
 std::optional<failure> check_tenant(call& c) {
   auto status = c.db.workspaces().find_tenant_status(c.tenant_scope());
@@ -74,6 +109,8 @@ std::optional<failure> check_workspace(call& c) {
 std::optional<failure> pass_gates(call& c, access need) {
   if (need == access::open)
     return std::nullopt;
+  if (need == access::admin || need == access::admin_writer)
+    return authenticate_admin(c, need == access::admin_writer);
   if (auto refused = authenticate(c))
     return refused;
   if (need == access::identity)

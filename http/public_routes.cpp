@@ -2,6 +2,7 @@
 
 #include <iterator>
 
+#include "http/handlers/admin/routes.hpp"
 #include "http/handlers/meta/routes.hpp"
 #include "http/handlers/notifications/routes.hpp"
 #include "http/handlers/posts/routes.hpp"
@@ -22,6 +23,7 @@ std::vector<route> public_routes(password_hasher& passwords, const auth_settings
   add(social_account_routes());
   add(notification_routes());
   add(post_routes());
+  add(admin_routes(passwords, auth));
   return all;
 }
 

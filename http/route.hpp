@@ -63,6 +63,15 @@ struct reply {
   bool drop = false;
 };
 
+/// The super-admin who calls; filled for access::admin and admin_writer.
+struct admin_caller {
+  uuid id;
+  std::string name;
+  std::string email;
+  super_admin_role role = super_admin_role::VIEWER;
+  std::optional<instant> last_login_at;
+};
+
 /// Who calls (contract §2.1). Filled for access::token and above.
 struct caller {
   std::int64_t token_id = 0;
@@ -71,6 +80,7 @@ struct caller {
   std::string name;
   std::string email;
   tenant_role role = tenant_role::member;
+  std::optional<admin_caller> admin = std::nullopt;
 
   bool is_tenant_admin() const noexcept {
     return role != tenant_role::member;
@@ -138,6 +148,8 @@ enum class access {
   identity,  ///< A live token, no tenant gate: the auth routes of §2.2.
   token,     ///< A live token and the tenant gate (§2.3).
   workspace, ///< Also the gate of `{workspace}` in the path (§2.4).
+  admin,     ///< A live token of an active super-admin (§3.6).
+  admin_writer, ///< Of one who may do more than look.
 };
 
 class exchange;

@@ -220,6 +220,9 @@ BEGIN
   IF pg_column_size(enqueue.payload) > 262144 THEN
     RAISE EXCEPTION 'carillon.enqueue: payload is larger than 256 KiB' USING ERRCODE = '22023';
   END IF;
+  IF enqueue.max_attempts NOT BETWEEN 1 AND 100 THEN
+    RAISE EXCEPTION 'carillon.enqueue: max_attempts must be 1 to 100' USING ERRCODE = '22023';
+  END IF;
   IF NOT EXISTS (SELECT FROM carillon.tenants t WHERE t.id = enqueue.tenant_id) THEN
     RAISE EXCEPTION 'carillon.enqueue: there is no tenant %', enqueue.tenant_id USING ERRCODE = '23503';
   END IF;
@@ -294,23 +297,24 @@ CREATE TABLE carillon.failure_notices (
   PRIMARY KEY (tenant_id, cause, hour)
 );
 
--- Cron entries per workspace (spec §9); rows arrive with the job kinds
--- behind them.
+-- How far each workspace is with what runs regularly (docs/schedule.md). What
+-- runs when is the program's; the owner of a shard makes the rows of its
+-- workspaces, reads them when it takes the shard and keeps them in memory.
 CREATE TABLE carillon.schedule_entries (
   workspace_id uuid NOT NULL,
   kind varchar(100) NOT NULL,
   tenant_id uuid NOT NULL REFERENCES carillon.tenants ON DELETE CASCADE,
   shard smallint GENERATED ALWAYS AS (carillon.shard_of(workspace_id)) STORED,
-  expression varchar(100) NOT NULL,
-  missed_run_policy varchar(20) NOT NULL DEFAULT 'once'
-    CHECK (missed_run_policy IN ('skip', 'once', 'all')),
-  next_run_at timestamptz NOT NULL,
-  last_run_at timestamptz,
-  is_enabled boolean NOT NULL DEFAULT true,
+  -- As the settings name it; a name that no zone has counts as UTC.
+  time_zone varchar(64) NOT NULL,
+  -- Runs up to this time are dealt with: that of the latest one that was
+  -- started or skipped (its own, not that of the workspace's turn), or when
+  -- the entry or its zone was new.
+  last_run_at timestamptz NOT NULL,
+  -- The workspace's next turn. For people: owners go by last_run_at.
+  next_run_at timestamptz,
   PRIMARY KEY (workspace_id, kind)
-);
-CREATE INDEX schedule_entries_due_index ON carillon.schedule_entries (next_run_at) INCLUDE (shard)
-  WHERE is_enabled;
+) WITH (fillfactor = 80);
 
 -- Who changed which tunable, from what to what (architecture page, "Config").
 CREATE TABLE carillon.config_changes (

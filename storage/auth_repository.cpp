@@ -31,9 +31,10 @@ constexpr auto select_token_by_hash
 
 constexpr auto update_token_use
   = "UPDATE carillon.personal_access_tokens t "
-    "SET last_used_at = now(), updated_at = now() FROM carillon.users u "
-    "WHERE t.id = $1 AND u.id = t.tokenable_id AND t.tokenable_type = 'user' "
-    "AND ($2::uuid IS NULL OR u.tenant_id = $2::uuid) "
+    "SET last_used_at = now(), updated_at = now() "
+    "WHERE t.id = $1 AND ($2::uuid IS NULL OR EXISTS ("
+    "SELECT FROM carillon.users u WHERE u.id = t.tokenable_id AND t.tokenable_type = 'user' "
+    "AND u.tenant_id = $2::uuid)) "
     "AND (t.last_used_at IS NULL "
     "OR t.last_used_at <= now() - interval '1 minute')";
 
@@ -89,6 +90,47 @@ constexpr auto delete_token
     "AND t.tokenable_id = $2::uuid AND u.id = t.tokenable_id "
     "AND u.tenant_id = $3::uuid";
 
+// `$2`, the tenant, must be NULL: admins belong to none.
+#define CARILLON_ADMIN_COLUMNS                                                                     \
+  "a.id AS admin_id, a.name, a.email, a.role, a.status, a.last_login_at "
+
+#define CARILLON_ADMIN_TOKEN                                                                       \
+  "SELECT t.id, t.token, coalesce(t.expires_at <= now(), false) AS expired, "                     \
+  "coalesce(t.last_used_at > now() - interval '1 minute', false) AS used_lately, "                \
+  CARILLON_ADMIN_COLUMNS                                                                           \
+  "FROM carillon.personal_access_tokens t "                                                       \
+  "JOIN carillon.super_admin_users a ON a.id = t.tokenable_id "                                   \
+  "WHERE t.tokenable_type = 'super_admin' AND $2::uuid IS NULL AND "
+
+constexpr auto select_admin_token = CARILLON_ADMIN_TOKEN "t.id = $1";
+constexpr auto select_admin_token_by_hash = CARILLON_ADMIN_TOKEN "t.token = $1";
+
+constexpr auto select_admin_credentials
+  = "SELECT " CARILLON_ADMIN_COLUMNS ", a.password, a.mfa_enabled "
+    "FROM carillon.super_admin_users a WHERE lower(a.email) = lower($1) AND $2::uuid IS NULL "
+    "ORDER BY a.created_at, a.id LIMIT 1";
+
+#undef CARILLON_ADMIN_TOKEN
+#undef CARILLON_ADMIN_COLUMNS
+
+// The row's lock makes logins of one admin take turns.
+constexpr auto update_admin_login
+  = "UPDATE carillon.super_admin_users SET last_login_at = now(), updated_at = now() "
+    "WHERE id = $1::uuid AND $2::uuid IS NULL AND status = 'ACTIVE'";
+
+constexpr auto delete_admin_tokens
+  = "DELETE FROM carillon.personal_access_tokens "
+    "WHERE tokenable_type = 'super_admin' AND tokenable_id = $1::uuid";
+
+constexpr auto insert_admin_token
+  = "INSERT INTO carillon.personal_access_tokens "
+    "(tokenable_type, tokenable_id, name, token, abilities, expires_at) "
+    "VALUES ('super_admin', $1::uuid, $2, $3, '[\"*\"]', now() + make_interval(secs => $4)) RETURNING id";
+
+constexpr auto delete_admin_token
+  = "DELETE FROM carillon.personal_access_tokens WHERE id = $1 AND tokenable_type = 'super_admin' "
+    "AND tokenable_id = $2::uuid AND $3::uuid IS NULL";
+
 template <class Enum>
 Enum read_enum(const pqxx::field& f) {
   if (auto value = parse<Enum>({f.c_str(), f.size()}))
@@ -125,6 +167,30 @@ std::optional<stored_token> token_from_rows(const pqxx::result& rows) {
   out.user_name = text_or_empty(row["name"]);
   out.user_email = text_or_empty(row["email"]);
   out.role = read_enum<tenant_role>(row["role_in_tenant"]);
+  return out;
+}
+
+admin_account admin_from_row(const pqxx::row& row) {
+  admin_account out;
+  out.id = read_id<super_admin_id>(row["admin_id"]);
+  out.name = text_or_empty(row["name"]);
+  out.email = text_or_empty(row["email"]);
+  out.role = read_enum<super_admin_role>(row["role"]);
+  out.status = read_enum<super_admin_status>(row["status"]);
+  out.last_login_at = read_nullable_instant(row["last_login_at"]);
+  return out;
+}
+
+std::optional<stored_admin_token> admin_token_from_rows(const pqxx::result& rows) {
+  if (rows.empty())
+    return std::nullopt;
+  const auto row = rows[0];
+  stored_admin_token out;
+  out.id = row["id"].as<std::int64_t>();
+  out.secret_hash = text_or_empty(row["token"]);
+  out.expired = row["expired"].as<bool>();
+  out.used_lately = row["used_lately"].as<bool>();
+  out.who = admin_from_row(row);
   return out;
 }
 
@@ -229,6 +295,51 @@ result<done> auth_repository::revoke_token(const scope& s, user_id user,
                                            std::int64_t id) {
   return db_.transact("revoke_token", [&](pqxx::work& tx) -> result<done> {
     tx.exec_params(delete_token, id, to_string(user), tenant_param(s));
+    return done{};
+  });
+}
+
+result<std::optional<stored_admin_token>> auth_repository::find_admin_token(const scope& s, std::int64_t id) {
+  return db_.transact("find_admin_token", [&](pqxx::work& tx) -> result<std::optional<stored_admin_token>> {
+    return admin_token_from_rows(tx.exec_params(select_admin_token, id, tenant_param(s)));
+  });
+}
+
+result<std::optional<stored_admin_token>>
+auth_repository::find_admin_token_by_hash(const scope& s, const std::string& secret_hash) {
+  return db_.transact("find_admin_token_by_hash",
+                      [&](pqxx::work& tx) -> result<std::optional<stored_admin_token>> {
+    return admin_token_from_rows(tx.exec_params(select_admin_token_by_hash, secret_hash, tenant_param(s)));
+  });
+}
+
+result<std::optional<admin_credentials>> auth_repository::find_admin_credentials(const scope& s,
+                                                                                 const std::string& email) {
+  return db_.transact("find_admin_credentials",
+                      [&](pqxx::work& tx) -> result<std::optional<admin_credentials>> {
+    const auto rows = tx.exec_params(select_admin_credentials, email, tenant_param(s));
+    if (rows.empty())
+      return std::optional<admin_credentials>{};
+    return std::optional<admin_credentials>{admin_credentials{
+      admin_from_row(rows[0]), text_or_empty(rows[0]["password"]), rows[0]["mfa_enabled"].as<bool>()}};
+  });
+}
+
+result<std::int64_t> auth_repository::replace_admin_tokens(const scope& s, super_admin_id admin,
+                                                           const new_token& token) {
+  return db_.transact("replace_admin_tokens", [&](pqxx::work& tx) -> result<std::int64_t> {
+    const auto id = to_string(admin);
+    if (tx.exec_params(update_admin_login, id, tenant_param(s)).affected_rows() == 0)
+      return failure{errc::not_found, "there is no such active super-admin", {}, {}};
+    tx.exec_params(delete_admin_tokens, id);
+    return tx.exec_params(insert_admin_token, id, token.name, token.secret_hash, token.lifetime.count())[0][0]
+      .as<std::int64_t>();
+  });
+}
+
+result<done> auth_repository::revoke_admin_token(const scope& s, super_admin_id admin, std::int64_t id) {
+  return db_.transact("revoke_admin_token", [&](pqxx::work& tx) -> result<done> {
+    tx.exec_params(delete_admin_token, id, to_string(admin), tenant_param(s));
     return done{};
   });
 }

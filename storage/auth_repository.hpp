@@ -26,6 +26,14 @@ public:
                                       const new_token& token) override;
   result<done> revoke_token(const scope& s, user_id user,
                             std::int64_t id) override;
+  result<std::optional<stored_admin_token>> find_admin_token(const scope& s, std::int64_t id) override;
+  result<std::optional<stored_admin_token>>
+  find_admin_token_by_hash(const scope& s, const std::string& secret_hash) override;
+  result<std::optional<admin_credentials>> find_admin_credentials(const scope& s,
+                                                                  const std::string& email) override;
+  result<std::int64_t> replace_admin_tokens(const scope& s, super_admin_id admin,
+                                            const new_token& token) override;
+  result<done> revoke_admin_token(const scope& s, super_admin_id admin, std::int64_t id) override;
 
 private:
   connection& db_;

@@ -39,6 +39,29 @@ constexpr auto count_all
   = "SELECT (SELECT count(*) FROM carillon.jobs WHERE" CARILLON_JOB_FILTER ")"
     " + (SELECT count(*) FROM carillon.job_history WHERE" CARILLON_JOB_FILTER ") AS n, $11::int";
 
+// In the hands of a living node, and due: its run is left to end by itself.
+#define CARILLON_IN_HAND                                                                              \
+  "(run_at <= now() AND EXISTS (SELECT FROM carillon.job_manifests m"                                \
+  " JOIN carillon.node_incarnations i USING (incarnation)"                                           \
+  " WHERE i.ended_at IS NULL AND m.job_ids @> ARRAY[jobs.id]))"
+
+#define CARILLON_LIVE_CANDIDATES "SELECT id FROM carillon.jobs WHERE" CARILLON_JOB_FILTER
+
+#define CARILLON_RETRY_CANDIDATES                                                                     \
+  CARILLON_LIVE_CANDIDATES                                                                            \
+  "AND (state = 'retrying' OR ($3::text IS NOT NULL AND run_at > now())) AND NOT " CARILLON_IN_HAND   \
+  " UNION ALL SELECT id FROM carillon.job_history WHERE" CARILLON_JOB_FILTER                          \
+  "AND (state = 'discarded' OR ($3::text IS NOT NULL AND state = 'cancelled'))"                      \
+  " AND NOT EXISTS (SELECT FROM carillon.jobs j WHERE j.unique_key = job_history.unique_key)"
+
+constexpr auto select_retryable
+  = "SELECT id FROM (" CARILLON_RETRY_CANDIDATES ") AS candidate ORDER BY id DESC LIMIT $11";
+constexpr auto select_live = CARILLON_LIVE_CANDIDATES "ORDER BY id DESC LIMIT $11";
+constexpr auto count_retryable
+  = "SELECT count(*) AS n, $11::int FROM (" CARILLON_RETRY_CANDIDATES ") AS candidate";
+constexpr auto count_live
+  = "SELECT count(*) AS n, $11::int FROM (" CARILLON_LIVE_CANDIDATES ") AS candidate";
+
 constexpr auto count_by_state = R"sql(
   SELECT CASE WHEN run_at > now() AND state = 'available' THEN 'scheduled' ELSE state END AS state, kind, queue,
          count(*), coalesce(greatest(0, extract(epoch FROM now() - min(run_at)) * 1000), 0)::bigint
@@ -55,13 +78,21 @@ constexpr auto count_by_workspace = R"sql(
   GROUP BY 1, 2 ORDER BY 3 DESC, 2 LIMIT $2
 )sql";
 
-constexpr auto run_live_now = R"sql(
+constexpr auto run_live_now
+  = "UPDATE carillon.jobs"
+    " SET state = 'available', run_at = now(), attempt = 0, crashes = 0, suspicion = 0, updated_at = now()"
+    " WHERE id = ANY($1::uuid[]) AND NOT " CARILLON_IN_HAND;
+
+constexpr auto note_discard = R"sql(
   UPDATE carillon.jobs
-  SET state = 'available', run_at = now(), attempt = 0, crashes = 0, suspicion = 0, updated_at = now()
+  SET errors = errors || jsonb_build_array(jsonb_build_object(
+        'at', to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.MS"+00:00"'),
+        'attempt', attempt, 'error', 'discarded by an operator'))
   WHERE id = ANY($1::uuid[])
 )sql";
 
-// One that another live job's unique key replaces stays dead.
+// One that another live job's unique key replaces stays dead. The history
+// keeps dead letters under a class of their own: the kind's comes back.
 constexpr auto revive = R"sql(
   WITH dead AS (
     SELECT h.* FROM carillon.job_history h
@@ -69,10 +100,12 @@ constexpr auto revive = R"sql(
       AND NOT EXISTS (SELECT FROM carillon.jobs j WHERE j.unique_key = h.unique_key)),
   alive AS (
     INSERT INTO carillon.jobs
-      (id, kind, queue, tenant_id, workspace_id, priority, payload, max_attempts, unique_key, rate_key, errors,
-       correlation_id, created_at)
+      (id, kind, queue, tenant_id, workspace_id, priority, payload, max_attempts, unique_key, rate_key, retention,
+       errors, correlation_id, created_at)
     SELECT DISTINCT ON (coalesce(unique_key, id::text)) id, kind, queue, tenant_id, workspace_id, priority, payload,
-           max_attempts, unique_key, rate_key, errors, correlation_id, created_at FROM dead
+           max_attempts, unique_key, rate_key,
+           coalesce((SELECT k.retention FROM carillon.job_kinds k WHERE k.kind = dead.kind), 'standard'),
+           errors, correlation_id, created_at FROM dead
     ORDER BY coalesce(unique_key, id::text), concluded_at DESC
     ON CONFLICT DO NOTHING RETURNING id)
   DELETE FROM carillon.job_history h USING alive a
@@ -82,7 +115,7 @@ constexpr auto revive = R"sql(
 constexpr auto insert_audit = R"sql(
   INSERT INTO carillon.audit_logs (id, tenant_id, admin_id, action, auditable_type, auditable_id, description,
                                    metadata, ip_address, request_id)
-  VALUES ($1, $2, $3, 'update', 'other', $4, $5, $6::jsonb, $7, left($8, 50))
+  VALUES ($1, $2, $3, 'update', 'other', $4, $5, $6::jsonb, left($7, 45), left($8, 50))
 )sql";
 
 constexpr auto upsert_control = R"sql(
@@ -102,7 +135,7 @@ constexpr auto select_explanation = R"sql(
   SELECT j.run_at > now() AS later, j.run_at, j.state, j.attempt, j.max_attempts, j.suspicion,
          n.node AS owner, l.expires_at > clock_timestamp() AS owner_lives,
          EXISTS (SELECT FROM carillon.job_manifests m WHERE m.incarnation = n.incarnation
-                 AND m.job_ids @> ARRAY[j.id]) AS in_hand,
+                 AND m.job_ids @> ARRAY[j.id]) AND j.run_at <= now() AS in_hand,
          k.kind IS NOT NULL AS known,
          (SELECT string_agg(c.scope || ' ' || c.name, ', ') FROM carillon.job_controls c
           WHERE c.is_paused AND (c.scope, c.name) IN
@@ -216,7 +249,7 @@ void wake_nodes(pqxx::transaction_base& tx, const char* type) {
   tx.exec_params(notify_nodes, encode({1, type, {}}));
 }
 
-enum class action { retry, cancel, discard };
+using action = job_action;
 
 constexpr const char* past_tense(action what) {
   return what == action::retry ? "retried" : what == action::cancel ? "cancelled" : "discarded";
@@ -233,8 +266,7 @@ std::int64_t apply(pqxx::transaction_base& tx, action what, const std::vector<jo
   }
   const auto before = tx.exec_params("SELECT count(*) FROM carillon.jobs WHERE id = ANY($1::uuid[])", list);
   if (what == action::discard)
-    for (const auto id : ids)
-      append_job_error(tx, id, "discarded by an operator");
+    tx.exec_params(note_discard, list);
   move_to_history(tx, ids, what == action::cancel ? job_state::cancelled : job_state::discarded);
   return before[0][0].as<std::int64_t>();
 }
@@ -252,7 +284,10 @@ result<job> act_on_one(connection& db, const char* name, const scope& who, const
       return failure{errc::conflict,
                      "job " + to_string(id) + " has succeeded; there is nothing to retry", {}, {}};
     if (apply(tx, what, {id}) == 0)
-      return failure{errc::conflict, "a live job holds the unique key " + found->unique_key, {}, {}};
+      return failure{errc::conflict,
+                     !found->concluded_at ? "a node has job " + to_string(id) + " in hand; it runs, or is about to"
+                                          : "a live job holds the unique key " + found->unique_key,
+                     {}, {}};
     audit(tx, by, found->tenant, id.value, std::string{"Job "} + past_tense(what),
           {{"job", found->kind}, {"job_id", to_string(id)}, {"workspace_id", to_string(found->workspace)}});
     if (what == action::retry)
@@ -273,6 +308,10 @@ json filter_json(const job_filter& filter) {
     out["workspace_id"] = to_string(*filter.workspace);
   if (!filter.error.empty())
     out["error"] = filter.error;
+  if (filter.created_before)
+    out["created_before"] = format_api_time(*filter.created_before);
+  if (filter.created_after)
+    out["created_after"] = format_api_time(*filter.created_after);
   return out;
 }
 
@@ -281,9 +320,9 @@ result<std::int64_t> act_on_all(connection& db, const char* name, const scope& w
   return db.transact(name, [&](pqxx::work& tx) -> result<std::int64_t> {
     filter.limit = limit;
     std::vector<job_id> ids;
-    for (const auto& j : select_jobs(tx, who, std::nullopt, filter))
-      if (what == action::retry ? j.state != job_state::succeeded : !j.concluded_at)
-        ids.push_back(j.id);
+    const auto* candidates = what == action::retry ? select_retryable : select_live;
+    for (const auto& row : run_filtered(tx, candidates, who, std::nullopt, filter))
+      ids.push_back(read_id<job_id>(row[0]));
     const auto changed = ids.empty() ? 0 : apply(tx, what, ids);
     audit(tx, by, who.tenant(), std::nullopt, std::string{"Jobs "} + past_tense(what),
           {{"filter", filter_json(filter)}, {"count", changed}});
@@ -329,6 +368,13 @@ result<std::vector<workspace_job_count>> job_repository::count_workspaces(const 
 result<std::int64_t> job_repository::count_matching(const scope& who, const job_filter& filter) {
   return db_.transact("count-matching-jobs", [&](pqxx::work& tx) -> result<std::int64_t> {
     return run_filtered(tx, count_all, who, std::nullopt, filter)[0][0].as<std::int64_t>();
+  });
+}
+
+result<std::int64_t> job_repository::count_affected(const scope& who, const job_filter& filter, job_action what) {
+  return db_.transact("count-affected-jobs", [&](pqxx::work& tx) -> result<std::int64_t> {
+    const auto* counting = what == action::retry ? count_retryable : count_live;
+    return run_filtered(tx, counting, who, std::nullopt, filter)[0][0].as<std::int64_t>();
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <random>
 #include <stdexcept>
 #include <unordered_map>
@@ -43,6 +44,15 @@ constexpr auto insert_many = R"sql(
   ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO NOTHING
 )sql";
 
+// What a program that fans out enqueues: one kind, due now, no keys. Arrays
+// hold only what differs, and no row can meet a conflict.
+constexpr auto insert_many_alike = R"sql(
+  INSERT INTO carillon.jobs (id, kind, queue, tenant_id, workspace_id, priority, payload, max_attempts,
+                             correlation_id, retention)
+  SELECT id, $5, $6, tenant_id, workspace_id, $7::smallint, payload, $8::int, nullif($9, ''), $10
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::jsonb[]) AS n (id, tenant_id, workspace_id, payload)
+)sql";
+
 // One NOTIFY an owner, whatever the batch's size.
 constexpr auto notify_owners = R"sql(
   SELECT pg_notify('carillon_' || left(i.node, 54), $2)
@@ -75,11 +85,12 @@ constexpr auto conclude_jobs
   = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = ANY($1::uuid[]) RETURNING *) "
     CARILLON_INTO_HISTORY;
 
-// Only the revision that ran; the others run once more.
+// Only the revision that ran; the others run once more. One statement a
+// revision and no join: for a long list the planner would join by reading the
+// whole table.
 constexpr auto conclude_runs
-  = "WITH gone AS (DELETE FROM carillon.jobs j"
-    "  USING unnest($1::uuid[], $3::int[]) AS r (id, revision)"
-    "  WHERE j.id = r.id AND j.revision = r.revision RETURNING j.*) " CARILLON_INTO_HISTORY;
+  = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = ANY($1::uuid[]) AND revision = $3 RETURNING *) "
+    CARILLON_INTO_HISTORY;
 
 constexpr auto conclude_one
   = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = $1 AND revision = $3 AND attempt = $4 RETURNING *) "
@@ -131,8 +142,15 @@ constexpr auto select_next_due = R"sql(
     ORDER BY j.run_at, j.id LIMIT 1) AS j
 )sql";
 
+// The read changes nothing else, so its commit waits for the disk only where
+// a suspect is among the jobs. A manifest lost otherwise, because the database
+// crashed within the same second, leaves its jobs due as they were; should the
+// node die then too, they are taken without suspicion.
 constexpr auto insert_manifest = R"sql(
-  INSERT INTO carillon.job_manifests (incarnation, batch, job_ids) VALUES ($1, $2, $3::uuid[])
+  INSERT INTO carillon.job_manifests (incarnation, batch, job_ids)
+  SELECT $1, $2, $3::uuid[]
+  FROM set_config('synchronous_commit',
+                  CASE WHEN $4 THEN current_setting('synchronous_commit') ELSE 'off' END, true)
 )sql";
 
 constexpr auto delete_manifests = R"sql(
@@ -271,6 +289,14 @@ std::string text_array(const std::vector<std::string>& texts) {
 
 std::string number_array(const std::vector<std::int64_t>& numbers) {
   return array_of(numbers, [](std::string& out, std::int64_t n) { out += std::to_string(n); });
+}
+
+bool are_alike(const std::vector<new_job>& jobs) {
+  const auto& first = jobs.front();
+  return std::all_of(jobs.begin(), jobs.end(), [&](const new_job& j) {
+    return !j.run_at && j.unique_key.empty() && j.rate_key.empty() && j.kind == first.kind
+           && j.priority == first.priority && j.correlation_id == first.correlation_id;
+  });
 }
 
 double uniform() {
@@ -427,8 +453,11 @@ result<due_jobs> job_repository::take_due(const node_identity& me, const due_que
 
     auto number = query.first_batch;
     job_batch common;
+    int suspects = 0;
     for (auto& j : found) {
-      if (j.suspicion > 0) {
+      if (j.suspicion > 0 && ++suspects > query.suspects) {
+        out.suspects_left = true;
+      } else if (j.suspicion > 0) {
         out.batches.emplace_back();
         out.batches.back().jobs.push_back(std::move(j));
       } else {
@@ -440,7 +469,8 @@ result<due_jobs> job_repository::take_due(const node_identity& me, const due_que
     for (auto& batch : out.batches) {
       batch.number = number++;
       tx.exec_params(insert_manifest, me.incarnation, batch.number,
-                     array_of(batch.jobs, [](std::string& text, const job& j) { text += to_string(j.id); }));
+                     array_of(batch.jobs, [](std::string& text, const job& j) { text += to_string(j.id); }),
+                     suspects > 0);
     }
     if (out.complete) {
       const auto next = tx.exec_params(select_next_due, shards, kinds);
@@ -458,13 +488,11 @@ result<concluded_jobs> job_repository::conclude(const node_identity& me,
     if (!hold_fence(tx, me))
       return fenced_out(me);
     concluded_jobs out;
-    std::vector<job_id> succeeded;
-    std::vector<std::int64_t> revisions;
+    std::map<int, std::vector<job_id>> succeeded;
     for (const auto& report : reports) {
       switch (report.how) {
         case job_report::kind::succeeded:
-          succeeded.push_back(report.id);
-          revisions.push_back(report.revision);
+          succeeded[report.revision].push_back(report.id);
           break;
         case job_report::kind::concluded:
           break;
@@ -494,11 +522,10 @@ result<concluded_jobs> job_repository::conclude(const node_identity& me,
         }
       }
     }
-    if (!succeeded.empty()) {
-      const auto ids = uuid_array(succeeded);
-      const auto gone = tx.exec_params(conclude_runs, ids, std::string{to_string(job_state::succeeded)},
-                                       number_array(revisions));
-      if (gone.affected_rows() < succeeded.size())
+    for (const auto& [revision, runs] : succeeded) {
+      const auto ids = uuid_array(runs);
+      const auto gone = tx.exec_params(conclude_runs, ids, std::string{to_string(job_state::succeeded)}, revision);
+      if (gone.affected_rows() < runs.size())
         tx.exec_params(rerun_jobs, ids);
     }
     if (!finished.empty())
@@ -612,8 +639,19 @@ result<std::int64_t> job_repository::enqueue_many(const std::vector<new_job>& jo
     const auto quoted_column = [&](auto text) {
       return column([&](std::string& out, const new_job& j, const job_policy& p) { append_quoted(out, text(j, p)); });
     };
+    const bool alike = are_alike(jobs);
     const auto written
-      = tx.exec_params(
+      = alike
+          ? tx.exec_params(insert_many_alike, column([](auto& out, auto& j, auto&) { out += to_string(j.id); }),
+                           column([](auto& out, auto& j, auto&) { out += to_string(j.tenant); }),
+                           column([](auto& out, auto& j, auto&) { out += to_string(j.workspace); }),
+                           quoted_column([](auto& j, auto&) -> std::string_view { return j.payload; }),
+                           jobs.front().kind, std::string{policies.front()->queue},
+                           jobs.front().priority.value_or(policies.front()->priority),
+                           policies.front()->max_attempts, jobs.front().correlation_id,
+                           std::string{to_string(policies.front()->keep)})
+              .affected_rows()
+          : tx.exec_params(
             insert_many, column([](auto& out, auto& j, auto&) { out += to_string(j.id); }),
             quoted_column([](auto& j, auto&) -> std::string_view { return j.kind; }),
             quoted_column([](auto&, auto& p) { return p.queue; }),

@@ -32,6 +32,7 @@ public:
   result<std::vector<job_count>> count(const scope& who) override;
   result<std::vector<workspace_job_count>> count_workspaces(const scope& who, int limit) override;
   result<std::int64_t> count_matching(const scope& who, const job_filter& filter) override;
+  result<std::int64_t> count_affected(const scope& who, const job_filter& filter, job_action what) override;
   result<job> retry(const scope& who, const operator_identity& by, job_id id) override;
   result<job> cancel(const scope& who, const operator_identity& by, job_id id) override;
   result<job> discard(const scope& who, const operator_identity& by, job_id id) override;

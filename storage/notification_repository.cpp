@@ -456,9 +456,10 @@ result<std::int64_t> notification_repository::mark_multiple_as_read(
       failure missing{
         errc::invalid_argument, "a notification does not exist", {}, {}};
       for (std::size_t i = 0; i < ids.size(); ++i)
-        if (!existing.contains(ids[i]))
-          missing.fields.push_back(
-            {"ids." + std::to_string(i), "does not exist"});
+        if (!existing.contains(ids[i])) {
+          const auto field = "ids." + std::to_string(i);
+          missing.fields.push_back({field, "The " + field + " field does not exist."});
+        }
       if (!missing.fields.empty())
         return missing;
       return static_cast<std::int64_t>(

@@ -2,12 +2,15 @@
 
 #include "storage/auth_repository.hpp"
 #include "storage/delivery_repository.hpp"
+#include "storage/fence.hpp"
 #include "storage/job_repository.hpp"
+#include "storage/job_writer.hpp"
 #include "storage/notification_repository.hpp"
 #include "storage/operations_repository.hpp"
 #include "storage/ownership_repository.hpp"
 #include "storage/post_repository.hpp"
 #include "storage/publish_repository.hpp"
+#include "storage/schedule_repository.hpp"
 #include "storage/social_account_repository.hpp"
 #include "storage/workspace_repository.hpp"
 
@@ -21,6 +24,10 @@ public:
     : db_(std::move(options), log),
       social_accounts_(db_, tokens),
       publishing_(db_, tokens) {
+  }
+
+  connection& session() noexcept {
+    return db_;
   }
 
   auth_store& auth() override {
@@ -53,6 +60,9 @@ public:
   operations_store& operations() override {
     return operations_;
   }
+  schedule_store& schedules() override {
+    return schedules_;
+  }
 
 private:
   connection db_;
@@ -66,9 +76,23 @@ private:
   job_repository jobs_{db_};
   ownership_repository ownership_{db_};
   operations_repository operations_{db_};
+  schedule_repository schedules_{db_};
 };
 
 } // namespace
+
+result<done> run_effect(store& db, const node_identity& me, const job& work,
+                        const std::function<result<done>(pqxx::work&)>& effect) {
+  return dynamic_cast<pg_store&>(db).session().transact("run-effect", [&](pqxx::work& tx) -> result<done> {
+    if (!hold_fence(tx, me))
+      return fenced_out(me);
+    if (auto done_so = effect(tx); !done_so)
+      return done_so;
+    if (!conclude_run(tx, work, job_state::succeeded))
+      return failure{errc::cancelled, "job " + to_string(work.id) + " is not this run's any more", {}, {}};
+    return done{};
+  });
+}
 
 std::unique_ptr<store> make_pg_store(session_options options, const token_cipher& tokens,
                                      logger& log) {

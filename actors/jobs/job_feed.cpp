@@ -26,7 +26,13 @@ constexpr milliseconds sweep_look_back{5'000};
 constexpr milliseconds full_read_every{30'000};
 constexpr milliseconds controls_every{10'000};
 constexpr milliseconds blocks_every{1'000};
+constexpr std::chrono::hours history_every{1};
+/// Its owner looks after the history that all share.
+constexpr shard_id history_shard = 0;
 constexpr milliseconds conclude_retry{500};
+/// So many suspects are in hand at a time: should one of them kill this node
+/// as well, not many are left that have to run alone.
+constexpr int most_suspects = 32;
 /// Room between a kind's own timeout and the moment the feed stops believing
 /// that its runner is alive.
 constexpr std::chrono::seconds runner_grace{5};
@@ -58,8 +64,10 @@ struct job_feed_state {
   std::int64_t next_run = 1;
   std::size_t running = 0;
 
-  /// Suspected of killing nodes: each runs with nothing else in hand.
+  /// Suspected of killing nodes: the strongly suspected one runs with nothing
+  /// else in hand.
   std::shared_ptr<const job> suspect;
+  int suspects = 0;
   bool suspects_left = false;
   /// The suspect that is running.
   std::optional<job_id> alone;
@@ -80,6 +88,7 @@ struct job_feed_state {
   time_point next_full_read{};
   time_point next_controls{};
   time_point next_blocks{};
+  time_point next_history{};
   bool blocks_written = false;
   wake_up_timer timer;
   std::uint64_t wake_generation = 0;
@@ -120,6 +129,8 @@ void let_go(job_feed_state& state, const job_id& id) {
     state.finished.push_back(batch->first);
     state.open_batches.erase(batch);
   }
+  if (i->second.work->suspicion > 0)
+    --state.suspects;
   if (state.reading)
     state.let_go.insert(id);
   if (state.alone == id)
@@ -195,6 +206,11 @@ void read_more_if_room(self_pointer self) {
     return;
   if (state.read_again) {
     read_due(self, *std::exchange(state.read_again, std::nullopt));
+    return;
+  }
+  if (state.suspects_left && state.suspects == 0 && !state.suspect && !state.alone) {
+    state.suspects_left = false;
+    read_due(self, read_kind::full);
     return;
   }
   if (state.caught_up && state.parked.empty())
@@ -387,6 +403,8 @@ void take_in(self_pointer self, due_jobs& due) {
       } else {
         state.queue.push(work);
       }
+      if (work->suspicion > 0)
+        ++state.suspects;
       state.in_hand[work->id] = {work, batch.number, 0, {}, false};
       ++kept;
       if (state.queue.held(work->workspace) >= park_at(state))
@@ -397,6 +415,7 @@ void take_in(self_pointer self, due_jobs& due) {
     else
       state.finished.push_back(batch.number);
   }
+  state.suspects_left = state.suspects_left || due.suspects_left;
   for (const auto& workspace : due.exhausted)
     state.parked.erase(workspace);
 }
@@ -409,6 +428,7 @@ due_query make_query(self_pointer self, read_kind how, int room) {
   query.from = state.cursors;
   query.first_batch = state.next_batch;
   query.limit = std::min(room, state.context->settings.batch_size);
+  query.suspects = std::max(0, most_suspects - state.suspects);
   const bool backwards = how != read_kind::next || state.caught_up;
   if (how == read_kind::full)
     query.from = {};
@@ -487,6 +507,8 @@ void take_over(self_pointer self, const node_identity& me, const shard_list& sha
   ask_database<done>(
     self, state.context->databases.background, "adopt-orphans", state.context->settings.database_timeout,
     [me, shards, max = state.context->settings.max_crashes, log = state.context->log](store& db) -> result<done> {
+      if (auto announced = db.jobs().announce_kinds(); !announced)
+        return announced.error();
       auto crashed = db.jobs().adopt(me, shards, max);
       if (!crashed)
         return crashed.error();
@@ -571,9 +593,29 @@ void record_blocks(self_pointer self) {
     [](result<done>) {});
 }
 
+void maintain_history(self_pointer self) {
+  auto& state = self->state;
+  const auto now = clock_now(self);
+  if (!state.owned[history_shard] || now < state.next_history)
+    return;
+  state.next_history = now + history_every;
+  ask_database<int>(
+    self, state.context->databases.background, "maintain-job-history", state.context->settings.database_timeout,
+    [keep = state.context->settings.history](store& db) {
+      return db.jobs().maintain_history(keep.short_, keep.standard, keep.long_);
+    },
+    [self](result<int> changed) {
+      if (!changed)
+        self->state.context->log->warn("job-history-not-maintained", {{"error", changed.error().detail}});
+      else if (*changed > 0)
+        self->state.context->log->info("job-history-maintained", {{"partitions", std::to_string(*changed)}});
+    });
+}
+
 void tick(self_pointer self) {
   auto& state = self->state;
   const auto now = clock_now(self);
+  maintain_history(self);
   give_up_on_silent_runners(self);
   state.timer.arm(self, state.context->settings.job_sweep_every);
   if (now >= state.next_controls)
@@ -582,8 +624,7 @@ void tick(self_pointer self) {
   const bool full = now >= state.next_full_read;
   if (full)
     state.next_full_read = now + full_read_every;
-  const bool more_suspects = !state.suspect && !state.alone && std::exchange(state.suspects_left, false);
-  read_due(self, full || more_suspects ? read_kind::full : read_kind::sweep);
+  read_due(self, full ? read_kind::full : read_kind::sweep);
   after_reports(self);
 }
 
@@ -626,6 +667,8 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       state.queue = ready_queue{state.context->settings.ready};
       state.suspect.reset();
       state.alone.reset();
+      state.suspects = 0;
+      state.suspects_left = false;
       state.in_hand.clear();
       state.open_batches.clear();
       state.reports.clear();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <map>
 #include <optional>
@@ -22,7 +23,8 @@ struct job_outcome {
   std::optional<std::chrono::milliseconds> delay;
 };
 
-/// On the steward's own thread: must be quick and must not block.
+/// On the thread of the workspace's supervisor: must be quick and must not
+/// block.
 using quick_handler = std::function<job_outcome(const job&)>;
 
 /// On a database worker, which it may keep for the kind's timeout. What it
@@ -35,6 +37,18 @@ using job_handler = std::variant<quick_handler, database_handler>;
 /// By kind. Kinds that call out (publish_post, send_notification_email) have
 /// an actor of their own instead.
 using job_handlers = std::map<std::string, job_handler, std::less<>>;
+
+/// What `run()` says; one that throws has failed, its workspace has not.
+template <class Run>
+job_outcome guarded(const Run& run) {
+  try {
+    return run();
+  } catch (const std::exception& e) {
+    return {job_report::kind::retry, e.what(), {}};
+  } catch (...) {
+    return {job_report::kind::retry, "an unknown exception", {}};
+  }
+}
 
 /// Every handler that comes with the program.
 job_handlers built_in_handlers();

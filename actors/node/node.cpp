@@ -4,6 +4,7 @@
 
 #include "actors/jobs/job_feed.hpp"
 #include "actors/jobs/publish_sweep.hpp"
+#include "actors/jobs/scheduler.hpp"
 #include "actors/node/ownership.hpp"
 #include "actors/node/region.hpp"
 #include "actors/timer.hpp"
@@ -21,6 +22,7 @@ struct node_state {
 
   job_feed_actor feed;
   publish_sweep_actor sweep;
+  scheduler_actor scheduler;
   region_actor region;
   ownership_actor ownership;
 
@@ -41,6 +43,7 @@ struct node_state {
     };
     end(ownership);
     end(sweep);
+    end(scheduler);
     end(feed);
     end(region);
     up = false;
@@ -54,11 +57,14 @@ void start_engine(self_pointer self) {
   auto& system = self->home_system();
   state.feed = spawn_job_feed(system, state.context);
   state.sweep = spawn_publish_sweep(system, state.context, state.feed);
+  state.scheduler = spawn_scheduler(system, state.context, state.feed);
   state.region = spawn_region(system, state.context, state.feed, state.sweep);
   self->send(state.feed, atom::configure_v, caf::actor_cast<caf::strong_actor_ptr>(state.region));
-  state.ownership = spawn_ownership(system, state.context, state.feed, state.region, state.sweep);
+  state.ownership = spawn_ownership(system, state.context, state.feed, state.region, state.sweep,
+                                    state.scheduler);
   self->monitor(state.feed);
   self->monitor(state.sweep);
+  self->monitor(state.scheduler);
   self->monitor(state.region);
   self->monitor(state.ownership);
   state.up = true;
@@ -150,6 +156,7 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
         return;
       self->send(self->state.feed, atom::sweep_v);
       self->send(self->state.sweep, atom::hint_v, std::int64_t{0});
+      self->send(self->state.scheduler, atom::hint_v);
     },
     [self](atom::release, const std::string& workspace) -> caf::result<bool> {
       if (!self->state.region)
@@ -176,11 +183,12 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
       out->name = "node " + state.context->settings.node;
       out->state = state.stopping ? "draining" : state.up ? "running" : "restarting";
       out->facts.emplace_back("recent_crashes", std::to_string(state.crashes.size()));
-      auto missing = std::make_shared<int>(7);
+      auto missing = std::make_shared<int>(8);
       collect(self, state.ownership, out, missing, promise);
       collect(self, state.region, out, missing, promise);
       collect(self, state.feed, out, missing, promise);
       collect(self, state.sweep, out, missing, promise);
+      collect(self, state.scheduler, out, missing, promise);
       collect(self, state.context->databases.interactive, out, missing, promise);
       collect(self, state.context->databases.background, out, missing, promise);
       collect(self, state.context->databases.control, out, missing, promise);

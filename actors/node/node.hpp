@@ -5,8 +5,8 @@
 
 namespace carillon {
 
-/// The root of the tree. Hold the handle. Ownership, region, job feed and
-/// publish sweep live and die together: when one crashes all four are
+/// The root of the tree. Hold the handle. Ownership, region, job feed,
+/// publish sweep and scheduler live and die together: when one crashes all are
 /// started anew under a new incarnation, with backoff; more than
 /// `restart_intensity` times within `restart_window` and the node ends with
 /// sec::runtime_error.

@@ -1,5 +1,6 @@
 #include "actors/node/ownership.hpp"
 
+#include "domain/ports/job_store.hpp"
 #include "domain/ports/ownership_store.hpp"
 
 namespace carillon {
@@ -13,6 +14,7 @@ struct ownership_state {
   job_feed_actor feed;
   region_actor region;
   publish_sweep_actor sweep;
+  scheduler_actor scheduler;
 
   std::optional<node_identity> me;
   std::size_t owned = 0;
@@ -46,6 +48,7 @@ void lose_everything(self_pointer self, const std::string& why) {
     all.push_back(static_cast<shard_id>(i));
   self->send(state.feed, atom::lost_v);
   self->send(state.sweep, atom::lost_v);
+  self->send(state.scheduler, atom::lost_v);
   self->send(state.region, atom::lost_v, all);
 }
 
@@ -56,6 +59,9 @@ void begin(self_pointer self) {
   ask_database<node_identity>(
     self, state.context->databases.control, "start-incarnation", state.context->settings.lease,
     [node = state.context->settings.node, lease = state.context->settings.lease](store& db) {
+      // Whoever enqueues from SQL gets the policies of what runs here.
+      if (const auto told = db.jobs().announce_kinds(); !told)
+        return result<node_identity>{told.error()};
       return db.ownership().start_incarnation(node, lease);
     },
     [self, sent_at](result<node_identity> me) {
@@ -83,6 +89,7 @@ void tell_gained(self_pointer self, const shard_list& shards) {
   self->send(state.region, atom::gained_v, *state.me, shards);
   self->send(state.feed, atom::gained_v, *state.me, shards);
   self->send(state.sweep, atom::gained_v, *state.me, shards);
+  self->send(state.scheduler, atom::gained_v, *state.me, shards);
 }
 
 struct tick_outcome {
@@ -121,6 +128,7 @@ void hand_over_surplus(self_pointer self, const lease_view& view) {
   state.draining.assign(view.mine.begin() + static_cast<std::ptrdiff_t>(share), view.mine.end());
   state.context->log->info("shards-draining", {{"count", std::to_string(state.draining.size())}});
   self->send(state.sweep, atom::drain_v, state.draining);
+  self->send(state.scheduler, atom::drain_v, state.draining);
   self->send(state.feed, atom::drain_v, state.draining);
 }
 
@@ -160,12 +168,13 @@ void renew(self_pointer self) {
 
 ownership_actor::behavior_type ownership(self_pointer self, engine_context_ptr context,
                                          job_feed_actor feed, region_actor region,
-                                         publish_sweep_actor sweep) {
+                                         publish_sweep_actor sweep, scheduler_actor scheduler) {
   auto& state = self->state;
   state.context = std::move(context);
   state.feed = std::move(feed);
   state.region = std::move(region);
   state.sweep = std::move(sweep);
+  state.scheduler = std::move(scheduler);
   self->send(self, atom::tick_v);
   return {
     [self](atom::drained, const shard_list& shards) {
@@ -238,9 +247,9 @@ ownership_actor::behavior_type ownership(self_pointer self, engine_context_ptr c
 
 ownership_actor spawn_ownership(caf::actor_system& system, engine_context_ptr context,
                                 job_feed_actor feed, region_actor region,
-                                publish_sweep_actor sweep) {
+                                publish_sweep_actor sweep, scheduler_actor scheduler) {
   return system.spawn(ownership, std::move(context), std::move(feed), std::move(region),
-                      std::move(sweep));
+                      std::move(sweep), std::move(scheduler));
 }
 
 } // namespace carillon

@@ -1,7 +1,9 @@
 #include "actors/node/region.hpp"
 
+#include <algorithm>
 #include <bitset>
 #include <charconv>
+#include <iterator>
 #include <vector>
 #include <unordered_map>
 
@@ -71,11 +73,16 @@ void deliver_to(self_pointer self, const workspace_id& id, std::vector<running_j
 }
 
 void deliver(self_pointer self, const job_handout& handout) {
-  std::unordered_map<workspace_id, std::vector<running_job_ptr>> by_workspace;
-  for (const auto& job : handout.jobs)
-    by_workspace[job->work().workspace].push_back(job);
-  for (auto& [id, jobs] : by_workspace)
-    deliver_to(self, id, std::move(jobs));
+  auto jobs = handout.jobs;
+  std::stable_sort(jobs.begin(), jobs.end(), [](const auto& a, const auto& b) {
+    return a->work().workspace < b->work().workspace;
+  });
+  for (auto begin = jobs.begin(); begin != jobs.end();) {
+    const auto id = (*begin)->work().workspace;
+    const auto end = std::find_if(begin, jobs.end(), [&](const auto& job) { return job->work().workspace != id; });
+    deliver_to(self, id, {std::make_move_iterator(begin), std::make_move_iterator(end)});
+    begin = end;
+  }
 }
 
 void workspace_went_down(self_pointer self, const caf::down_msg& down) {

@@ -19,18 +19,6 @@ run_report report_outcome(const running_job& job, job_outcome outcome) {
   return report_of(job, outcome.how, std::move(outcome.error), outcome.delay);
 }
 
-/// A handler that throws has failed; its workspace has not.
-template <class Run>
-job_outcome guarded(const Run& run) {
-  try {
-    return run();
-  } catch (const std::exception& e) {
-    return {job_report::kind::retry, e.what(), {}};
-  } catch (...) {
-    return {job_report::kind::retry, "an unknown exception", {}};
-  }
-}
-
 void run_on_database(self_pointer self, const running_job_ptr& job, const database_handler& handler) {
   auto& state = self->state;
   ++state.active;
@@ -60,20 +48,18 @@ job_runner_actor::behavior_type steward(self_pointer self, engine_context_ptr co
   return {
     [self](atom::job, const job_handout& handout) {
       auto& state = self->state;
-      run_reports quick;
+      run_reports refused;
       for (const auto& job : handout.jobs) {
         ++state.runs_total;
         const auto handler = state.context->handlers.find(job->work().kind);
-        if (handler == state.context->handlers.end()) {
-          quick.all.push_back(report_of(*job, job_report::kind::retry, "this program has no handler for the kind"));
-        } else if (const auto* run = std::get_if<quick_handler>(&handler->second)) {
-          quick.all.push_back(report_outcome(*job, guarded([&] { return (*run)(job->work()); })));
-        } else {
-          run_on_database(self, job, std::get<database_handler>(handler->second));
-        }
+        const auto* run = handler == state.context->handlers.end() ? nullptr : std::get_if<database_handler>(&handler->second);
+        if (run)
+          run_on_database(self, job, *run);
+        else
+          refused.all.push_back(report_of(*job, job_report::kind::retry, "this program has no handler for the kind"));
       }
-      if (!quick.all.empty())
-        self->send(state.supervisor, atom::conclude_v, std::move(quick));
+      if (!refused.all.empty())
+        self->send(state.supervisor, atom::conclude_v, std::move(refused));
     },
     [self](atom::report) {
       const auto& state = self->state;

@@ -1,5 +1,5 @@
 // steward: the workspace's quieter jobs; runs the kinds that have a
-// job_handler.
+// database_handler.
 #pragma once
 
 #include "actors/engine_context.hpp"

@@ -29,6 +29,12 @@ int slot_of(const job& work) {
   return work.kind == kinds::send_notification_email ? notifier_slot : steward_slot;
 }
 
+/// Run here: a message to the steward and back would cost more than they do.
+const quick_handler* quick_handler_of(const engine_context& context, const job& work) {
+  const auto handler = context.handlers.find(work.kind);
+  return handler == context.handlers.end() ? nullptr : std::get_if<quick_handler>(&handler->second);
+}
+
 struct child {
   job_runner_actor handle;
   std::uint64_t generation = 0;
@@ -146,7 +152,13 @@ workspace_actor::behavior_type supervisor(self_pointer self, engine_context_ptr 
       state.jobs_received += handout.jobs.size();
       state.last_busy = clock_now(self);
       std::array<std::vector<running_job_ptr>, slot_count> by_slot;
+      run_reports quick;
       for (const auto& job : handout.jobs) {
+        if (const auto* run = quick_handler_of(*state.context, job->work())) {
+          auto outcome = guarded([&] { return (*run)(job->work()); });
+          quick.all.push_back(report_of(*job, outcome.how, std::move(outcome.error), outcome.delay));
+          continue;
+        }
         const auto slot = slot_of(job->work());
         state.outstanding.emplace(job->run, std::pair{slot, job});
         by_slot[static_cast<std::size_t>(slot)].push_back(job);
@@ -161,6 +173,8 @@ workspace_actor::behavior_type supervisor(self_pointer self, engine_context_ptr 
         else
           c.waiting.insert(c.waiting.end(), jobs.begin(), jobs.end());
       }
+      if (!quick.all.empty())
+        self->send(state.feed, atom::conclude_v, std::move(quick));
     },
     [self](atom::conclude, const run_reports& reports) {
       auto& state = self->state;

@@ -42,6 +42,8 @@ void add_sandbox_network_command(CLI::App& app, chosen_command& chosen);
 void add_config_command(CLI::App& app, chosen_command& chosen);
 void add_jobs_command(CLI::App& app, chosen_command& chosen);
 void add_token_command(CLI::App& app, chosen_command& chosen);
+/// Below `jobs`.
+void add_schedule_command(CLI::App& jobs, chosen_command& chosen);
 
 /// For commands that report a failure themselves, once, for people.
 class quiet_log final : public logger {

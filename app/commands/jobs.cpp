@@ -19,7 +19,10 @@ using json = nlohmann::ordered_json;
 struct list_options {
   std::string state;
   std::string kind;
+  std::string queue;
   std::string workspace;
+  std::string tenant;
+  std::string error;
   int limit = 50;
   bool as_json = false;
 };
@@ -27,6 +30,26 @@ struct list_options {
 struct one_options {
   std::string id;
   bool as_json = false;
+};
+
+struct action_options {
+  std::string id;
+  bool all = false;
+  std::vector<std::string> where;
+  bool yes = false;
+  bool as_json = false;
+};
+
+struct control_options {
+  std::string scope;
+  std::string name;
+};
+
+/// What an action is called, and what has been done by it.
+struct action_words {
+  job_action what;
+  const char* name;
+  const char* past;
 };
 
 /// A connection of this command and the job store on it.
@@ -148,23 +171,63 @@ int refuse(const std::string& text) {
   return exit_usage;
 }
 
-int list(const command_input& input, const list_options& options) {
+void print_json(const json& value) {
+  std::cout << value.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+}
+
+/// Which jobs the command line names.
+struct selection {
   job_filter filter;
-  filter.kind = options.kind;
-  filter.limit = options.limit;
-  if (!options.state.empty()) {
-    filter.state = parse_job_state(options.state);
+  std::optional<tenant_id> tenant;
+  bool is_empty = true;
+
+  scope who() const {
+    return tenant ? scope::tenant(*tenant) : operator_scope();
+  }
+};
+
+/// What is wrong with `value`; empty when it was taken.
+std::string narrow(selection& out, const std::string& key, const std::string& value) {
+  auto& filter = out.filter;
+  out.is_empty = false;
+  if (value.empty())
+    return key + " needs a value";
+  if (key == "kind") {
+    filter.kind = value;
+  } else if (key == "queue") {
+    filter.queue = value;
+  } else if (key == "error") {
+    filter.error = value;
+  } else if (key == "state") {
+    filter.state = parse_job_state(value);
     if (!filter.state)
-      return refuse("there is no state " + options.state
-                    + "; one of available, retrying, succeeded, discarded, cancelled");
-  }
-  if (!options.workspace.empty()) {
-    filter.workspace = workspace_id::parse(options.workspace);
+      return "there is no state " + value + "; one of available, retrying, succeeded, discarded, cancelled";
+  } else if (key == "workspace") {
+    filter.workspace = workspace_id::parse(value);
     if (!filter.workspace)
-      return refuse(options.workspace + " is no workspace id (a UUID)");
+      return value + " is no workspace id (a UUID)";
+  } else if (key == "tenant") {
+    out.tenant = tenant_id::parse(value);
+    if (!out.tenant)
+      return value + " is no tenant id (a UUID)";
+  } else {
+    return "there is no key " + key + "; one of kind, queue, workspace, tenant, state, error";
   }
+  return {};
+}
+
+int list(const command_input& input, const list_options& options) {
+  selection wanted;
+  const std::initializer_list<std::pair<const char*, const std::string*>> given{
+    {"state", &options.state},         {"kind", &options.kind},     {"queue", &options.queue},
+    {"workspace", &options.workspace}, {"tenant", &options.tenant}, {"error", &options.error}};
+  for (const auto& [key, value] : given)
+    if (!value->empty())
+      if (const auto wrong = narrow(wanted, key, *value); !wrong.empty())
+        return refuse(wrong);
+  wanted.filter.limit = options.limit;
   job_access jobs{input.settings()};
-  const auto found = (*jobs).list(operator_scope(), filter);
+  const auto found = (*jobs).list(wanted.who(), wanted.filter);
   if (!found)
     return report_failure("list the jobs", found.error(), input.settings());
   if (options.as_json) {
@@ -208,6 +271,263 @@ int act(const command_input& input, const one_options& options, one_action actio
   return exit_ok;
 }
 
+// -- stats ------------------------------------------------------------------------
+
+std::string duration_text(std::chrono::milliseconds age) {
+  const auto seconds = age.count() / 1'000;
+  if (seconds == 0)
+    return age.count() == 0 ? "" : "<1s";
+  if (seconds < 120)
+    return std::to_string(seconds) + "s";
+  if (seconds < 7'200)
+    return std::to_string(seconds / 60) + "min";
+  return std::to_string(seconds / 3'600) + "h";
+}
+
+void print_counts(const std::vector<job_count>& counts) {
+  constexpr int state = 12;
+  constexpr int kind = 32;
+  constexpr int queue = 20;
+  constexpr int number = 12;
+  std::cout << std::left << std::setw(state) << "STATE" << std::setw(kind) << "KIND" << std::setw(queue) << "QUEUE"
+            << std::right << std::setw(number) << "COUNT" << std::setw(number) << "OLDEST DUE" << '\n';
+  for (const auto& row : counts)
+    std::cout << std::left << std::setw(state) << row.state << std::setw(kind) << row.kind << std::setw(queue)
+              << row.queue << std::right << std::setw(number) << row.count << std::setw(number)
+              << duration_text(row.oldest_due) << '\n';
+}
+
+void print_workspaces(const std::vector<workspace_job_count>& workspaces) {
+  constexpr int id = 38;
+  constexpr int number = 12;
+  std::cout << '\n'
+            << std::left << std::setw(id) << "WORKSPACE" << std::setw(id) << "TENANT" << std::right
+            << std::setw(number) << "LIVE" << std::setw(number) << "DUE" << '\n';
+  for (const auto& row : workspaces)
+    std::cout << std::left << std::setw(id) << to_string(row.workspace) << std::setw(id) << to_string(row.tenant)
+              << std::right << std::setw(number) << row.live << std::setw(number) << row.due << '\n';
+}
+
+int stats(const command_input& input, bool as_json) {
+  constexpr int top = 10;
+  job_access jobs{input.settings()};
+  const auto counts = (*jobs).count(operator_scope());
+  if (!counts)
+    return report_failure("count the jobs", counts.error(), input.settings());
+  const auto workspaces = (*jobs).count_workspaces(operator_scope(), top);
+  if (!workspaces)
+    return report_failure("count the jobs", workspaces.error(), input.settings());
+  if (as_json) {
+    json out{{"counts", json::array()}, {"workspaces", json::array()}};
+    for (const auto& row : *counts)
+      out["counts"].push_back({{"state", row.state},
+                               {"kind", row.kind},
+                               {"queue", row.queue},
+                               {"count", row.count},
+                               {"oldest_due_ms", row.oldest_due.count()}});
+    for (const auto& row : *workspaces)
+      out["workspaces"].push_back({{"workspace_id", to_string(row.workspace)},
+                                   {"tenant_id", to_string(row.tenant)},
+                                   {"live", row.live},
+                                   {"due", row.due}});
+    print_json(out);
+  } else if (counts->empty()) {
+    std::cout << "No jobs.\n";
+  } else {
+    print_counts(*counts);
+    if (!workspaces->empty())
+      print_workspaces(*workspaces);
+  }
+  return exit_ok;
+}
+
+// -- actions on many --------------------------------------------------------------
+
+result<std::int64_t> act_on_batch(job_store& jobs, job_action what, const selection& wanted, int limit) {
+  switch (what) {
+    case job_action::retry:
+      return jobs.retry_all(wanted.who(), command_line, wanted.filter, limit);
+    case job_action::cancel:
+      return jobs.cancel_all(wanted.who(), command_line, wanted.filter, limit);
+    case job_action::discard:
+      break;
+  }
+  return jobs.discard_all(wanted.who(), command_line, wanted.filter, limit);
+}
+
+bool is_confirmed(const action_words& words, std::int64_t count) {
+  std::cerr << "This would " << words.name << ' ' << count << (count == 1 ? " job" : " jobs") << ". Go on? [y/N] "
+            << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+int act_on_all(const command_input& input, const action_options& options, const action_words& words) {
+  constexpr int batch = 1'000;
+  selection wanted;
+  bool everything = false;
+  for (const auto& text : options.where) {
+    if (text == "all") {
+      everything = true;
+      continue;
+    }
+    const auto equals = text.find('=');
+    if (equals == std::string::npos)
+      return refuse("--where " + text + " is not KEY=VALUE, nor all");
+    if (const auto wrong = narrow(wanted, text.substr(0, equals), text.substr(equals + 1)); !wrong.empty())
+      return refuse(wrong);
+  }
+  if (wanted.is_empty && !everything)
+    return refuse("--all needs --where KEY=VALUE; every job is meant by --where all");
+  if (!wanted.is_empty && everything)
+    return refuse("--where all does not go with a filter");
+
+  job_access jobs{input.settings()};
+  const auto doing = std::string{words.name} + " the jobs";
+  if (!options.yes) {
+    const auto count = (*jobs).count_affected(wanted.who(), wanted.filter, words.what);
+    if (!count)
+      return report_failure(doing, count.error(), input.settings());
+    if (*count > 0 && !is_confirmed(words, *count)) {
+      std::cerr << "Nothing was changed.\n";
+      return exit_failure;
+    }
+  }
+  // Batch by batch: each is a short transaction, and what was done stays
+  // done when the next one fails.
+  std::int64_t changed = 0;
+  for (std::int64_t last = batch; last >= batch;) {
+    const auto done_now = act_on_batch(*jobs, words.what, wanted, batch);
+    if (!done_now) {
+      if (changed > 0)
+        std::cerr << "carillon: " << changed << " jobs were " << words.past << " before this:\n";
+      return report_failure(doing, done_now.error(), input.settings());
+    }
+    last = *done_now;
+    changed += last;
+  }
+  if (options.as_json)
+    print_json({{"count", changed}});
+  else
+    std::cout << changed << (changed == 1 ? " job was " : " jobs were ") << words.past << ".\n";
+  return exit_ok;
+}
+
+int act_as_named(const command_input& input, const action_options& options, const action_words& words,
+                 const one_action& one) {
+  if (options.all == !options.id.empty())
+    return refuse(std::string{"name one job, or --all and --where: carillon jobs "} + words.name + " --help");
+  if (options.all)
+    return act_on_all(input, options, words);
+  if (!options.where.empty())
+    return refuse("--where goes with --all");
+  return act(input, {options.id, options.as_json}, one, std::string{words.name} + " the job",
+             words.what == job_action::retry ? "runs again now" : std::string{"is "} + words.past);
+}
+
+// -- explain, controls --------------------------------------------------------------
+
+int explain(const command_input& input, const one_options& options) {
+  const auto id = job_id::parse(options.id);
+  if (!id)
+    return refuse(options.id + " is no job id (a UUID); `carillon jobs list` shows them");
+  job_access jobs{input.settings()};
+  const auto reasons = (*jobs).explain(operator_scope(), *id);
+  if (!reasons) {
+    if (reasons.error().code != errc::not_found)
+      return report_failure("explain the job", reasons.error(), input.settings());
+    std::cerr << "carillon: there is no job " << options.id << "; `carillon jobs list` shows them\n";
+    return exit_failure;
+  }
+  if (options.as_json)
+    print_json({{"id", to_string(*id)}, {"explanation", *reasons}});
+  else
+    for (const auto& reason : *reasons)
+      std::cout << reason << '\n';
+  return exit_ok;
+}
+
+int set_paused(const command_input& input, const control_options& options, bool paused) {
+  constexpr std::size_t longest_name = 100;
+  const auto about = parse_control_scope(options.scope);
+  if (!about)
+    return refuse("there is no " + options.scope + " to pause; one of kind, queue, workspace");
+  auto name = options.name;
+  if (name.empty() || name.size() > longest_name)
+    return refuse("the name of a " + options.scope + " has 1 to 100 characters");
+  if (*about == job_control::about::workspace) {
+    const auto id = workspace_id::parse(name);
+    if (!id)
+      return refuse(name + " is no workspace id (a UUID)");
+    name = to_string(*id);
+  }
+  job_access jobs{input.settings()};
+  const auto doing = std::string{paused ? "pause " : "resume "} + options.scope + ' ' + name;
+  const auto controls = (*jobs).load_controls();
+  if (!controls)
+    return report_failure(doing, controls.error(), input.settings());
+  job_control control;
+  control.scope = *about;
+  control.name = name;
+  // Weight and limits stay.
+  for (const auto& known : *controls)
+    if (known.scope == control.scope && known.name == control.name)
+      control = known;
+  control.paused = paused;
+  if (const auto set = (*jobs).set_control(command_line, control); !set)
+    return report_failure(doing, set.error(), input.settings());
+  std::cout << (paused ? "Paused " : "Resumed ") << options.scope << ' ' << name << ".\n";
+  return exit_ok;
+}
+
+void add_stats(CLI::App& parent, chosen_command& chosen) {
+  auto as_json = std::make_shared<bool>(false);
+  auto* command = parent.add_subcommand("stats", "How many jobs there are, by state, kind, queue and workspace");
+  command->add_flag("--json", *as_json, "For machines");
+  command->callback([&chosen, as_json] {
+    chosen.run = [as_json](const command_input& input) { return stats(input, *as_json); };
+  });
+}
+
+void add_action(CLI::App& parent, chosen_command& chosen, const action_words& words, const std::string& help,
+                one_action one) {
+  auto options = std::make_shared<action_options>();
+  auto* command = parent.add_subcommand(words.name, help);
+  command->add_option("id", options->id, "The job")->type_name("UUID");
+  command->add_flag("--all", options->all, "All that --where matches, instead of one");
+  command->add_option("--where", options->where,
+                      "kind=, queue=, workspace=, tenant=, state= or error=; all: no filter")
+    ->type_name("KEY=VALUE");
+  command->add_flag("--yes", options->yes, "Do not ask");
+  command->add_flag("--json", options->as_json, "For machines");
+  command->callback([&chosen, options, words, one] {
+    chosen.run = [=](const command_input& input) { return act_as_named(input, *options, words, one); };
+  });
+}
+
+void add_explain(CLI::App& parent, chosen_command& chosen) {
+  auto options = std::make_shared<one_options>();
+  auto* command = parent.add_subcommand("explain", "Why a job does not run, the decisive reason first");
+  command->add_option("id", options->id, "The job")->required()->type_name("UUID");
+  command->add_flag("--json", options->as_json, "For machines");
+  command->callback([&chosen, options] {
+    chosen.run = [options](const command_input& input) { return explain(input, *options); };
+  });
+}
+
+void add_pause(CLI::App& parent, chosen_command& chosen, bool paused) {
+  auto options = std::make_shared<control_options>();
+  auto* command = parent.add_subcommand(paused ? "pause" : "resume",
+                                        paused ? "Start no more jobs of a kind, a queue or a workspace"
+                                               : "Take a pause back");
+  command->add_option("scope", options->scope, "kind, queue or workspace")->required();
+  command->add_option("name", options->name, "Which one; a workspace by its id")->required();
+  command->callback([&chosen, options, paused] {
+    chosen.run = [=](const command_input& input) { return set_paused(input, *options, paused); };
+  });
+}
+
 void add_list(CLI::App& parent, chosen_command& chosen) {
   auto options = std::make_shared<list_options>();
   auto* command = parent.add_subcommand("list", "Live and concluded jobs, newest first");
@@ -216,6 +536,9 @@ void add_list(CLI::App& parent, chosen_command& chosen) {
   command->add_option("--kind", options->kind, "Only of this kind, such as publish_post");
   command->add_option("--workspace", options->workspace, "Only of this workspace")
     ->type_name("UUID");
+  command->add_option("--queue", options->queue, "Only of this queue");
+  command->add_option("--tenant", options->tenant, "Only of this tenant")->type_name("UUID");
+  command->add_option("--error", options->error, "Only those with this text in one of their errors");
   command->add_option("--limit", options->limit, "At most so many")
     ->check(CLI::Range(1, 10'000))
     ->capture_default_str();
@@ -248,19 +571,31 @@ void add_jobs_command(CLI::App& app, chosen_command& chosen) {
   command->footer("Works on the database directly, also while the server runs: it notices within\n"
                   "a second. A discarded job is a dead letter; its errors say why.\n\n"
                   "Examples:\n"
+                  "  carillon jobs stats\n"
                   "  carillon jobs list --state discarded\n"
                   "  carillon jobs show 0190a7c2-5d0e-7c3b-9f5e-2b1c4d6e8f00\n"
+                  "  carillon jobs explain 0190a7c2-5d0e-7c3b-9f5e-2b1c4d6e8f00\n"
+                  "  carillon jobs retry --all --where kind=publish_post --where state=discarded\n"
+                  "  carillon jobs pause queue notifications\n"
                   "  carillon jobs list --json | jq -r '.[].id'\n");
   add_list(*command, chosen);
+  add_schedule_command(*command, chosen);
   add_one(*command, chosen, "show", "Everything about one job",
           [](job_store& jobs, job_id id) { return jobs.find(operator_scope(), id); },
           "show the job", {});
-  add_one(*command, chosen, "retry",
-          "Run a dead letter, a cancelled or a waiting job now, with all its tries",
-          [](job_store& jobs, job_id id) { return jobs.retry(operator_scope(), command_line, id); }, "retry the job", "runs again now");
-  add_one(*command, chosen, "cancel",
-          "Give up a job that has not concluded; what already runs is not interrupted",
-          [](job_store& jobs, job_id id) { return jobs.cancel(operator_scope(), command_line, id); }, "cancel the job", "is cancelled");
+  add_stats(*command, chosen);
+  add_explain(*command, chosen);
+  add_action(*command, chosen, {job_action::retry, "retry", "retried"},
+             "Run a dead letter, a cancelled or a waiting job now, with all its tries",
+             [](job_store& jobs, job_id id) { return jobs.retry(operator_scope(), command_line, id); });
+  add_action(*command, chosen, {job_action::cancel, "cancel", "cancelled"},
+             "Give up a job that has not concluded; what already runs is not interrupted",
+             [](job_store& jobs, job_id id) { return jobs.cancel(operator_scope(), command_line, id); });
+  add_action(*command, chosen, {job_action::discard, "discard", "discarded"},
+             "Make a job that has not concluded a dead letter, without a notice",
+             [](job_store& jobs, job_id id) { return jobs.discard(operator_scope(), command_line, id); });
+  add_pause(*command, chosen, true);
+  add_pause(*command, chosen, false);
 }
 
 } // namespace carillon::app

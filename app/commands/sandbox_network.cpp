@@ -97,7 +97,7 @@ void add_sandbox_network_command(CLI::App& app, chosen_command& chosen) {
     "  carillon sandbox-network\n"
     "  carillon sandbox-network --port 0 --data timeline.jsonl\n\n"
     "  # post something\n"
-    "  curl -H 'Authorization: Bearer sandbox-acme' -d status='Hello!' http://127.0.0.1:8090/api/v1/statuses\n"
+    "  curl -H 'Authorization: Bearer sandbox-acme' --data-urlencode status='Hello!' http://127.0.0.1:8090/api/v1/statuses\n"
     "  # from now on: slow, a fifth is throttled, a tenth accepted and never answered\n"
     "  curl -d '{\"latency_ms\":300,\"rate_429\":0.2,\"retry_after\":5,\"accept_then_drop\":0.1}' http://127.0.0.1:8090/sandbox/faults\n"
     "  # well again\n"

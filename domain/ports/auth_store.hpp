@@ -1,4 +1,5 @@
-// Users who log in and the tokens they hold (contract §2.1, §2.2).
+// Users and super-admins who log in and the tokens they hold (contract §2.1,
+// §2.2, §3.6).
 #pragma once
 
 #include "domain/enums.hpp"
@@ -53,6 +54,33 @@ struct new_token {
   std::chrono::seconds lifetime{86'400};
 };
 
+using super_admin_id = strong_id<struct super_admin_tag>;
+
+/// Someone of the platform's own staff; belongs to no tenant.
+struct admin_account {
+  super_admin_id id;
+  std::string name;
+  std::string email;
+  super_admin_role role = super_admin_role::VIEWER;
+  super_admin_status status = super_admin_status::INACTIVE;
+  std::optional<instant> last_login_at;
+};
+
+/// What an admin's login is checked against; `password_hash` is a secret.
+struct admin_credentials {
+  admin_account who;
+  std::string password_hash;
+  bool mfa_enabled = false;
+};
+
+struct stored_admin_token {
+  std::int64_t id = 0;
+  std::string secret_hash;  ///< SHA-256, 64 hex digits.
+  bool expired = false;     ///< By the database's clock.
+  bool used_lately = false; ///< `last_used_at` is less than a minute old.
+  admin_account who;
+};
+
 /// A deleted user is not there, neither is another tenant's. Calls that find
 /// a user by e-mail or a token also take a maintenance scope, as the tenant
 /// is what they find out; the others need a tenant's. Every call also fails
@@ -69,7 +97,8 @@ public:
   virtual result<std::optional<stored_token>>
   find_token_by_hash(const scope& s, const std::string& secret_hash) = 0;
 
-  /// Sets `last_used_at`, unless that is less than a minute old.
+  /// Sets `last_used_at`, unless that is less than a minute old. With a
+  /// maintenance scope also of an admin's token.
   virtual result<done> touch_token(const scope& s, std::int64_t id) = 0;
 
   /// The e-mail in any case; the oldest user where tenants share one.
@@ -97,6 +126,25 @@ public:
   virtual result<done> revoke_token(const scope& s, user_id user,
                                     std::int64_t id)
     = 0;
+
+  // -- super-admins: all with a maintenance scope; a tenant's finds nobody ------
+
+  /// Nothing: no such token, or it is a user's.
+  virtual result<std::optional<stored_admin_token>> find_admin_token(const scope& s, std::int64_t id) = 0;
+  virtual result<std::optional<stored_admin_token>>
+  find_admin_token_by_hash(const scope& s, const std::string& secret_hash) = 0;
+
+  /// The e-mail in any case.
+  virtual result<std::optional<admin_credentials>> find_admin_credentials(const scope& s, const std::string& email)
+    = 0;
+
+  /// A login: removes all earlier tokens of the admin, adds one, notes the
+  /// time. Returns its id. errc::not_found without such an active admin.
+  virtual result<std::int64_t> replace_admin_tokens(const scope& s, super_admin_id admin, const new_token& token)
+    = 0;
+
+  /// Fine also when it is already gone.
+  virtual result<done> revoke_admin_token(const scope& s, super_admin_id admin, std::int64_t id) = 0;
 };
 
 } // namespace carillon

@@ -64,6 +64,8 @@ struct due_query {
   /// Left out of the common read, and read by themselves from their
   /// beginning, as far as their own limit goes.
   std::vector<parked_read> parked;
+  /// At most so many suspects; the others are left for a later read.
+  int suspects = 32;
   /// In this node's hands already: passed over.
   const std::unordered_set<job_id>* in_hand = nullptr;
   std::int64_t first_batch = 1;
@@ -75,6 +77,8 @@ struct due_jobs {
   due_cursors next{};
   /// The common read ended before its limit: nothing more is due.
   bool complete = false;
+  /// More suspects are due than `suspects` allowed.
+  bool suspects_left = false;
   /// Parked workspaces whose read ended before its limit.
   std::vector<workspace_id> exhausted;
   /// When complete: until the next job that is not yet due, if there is one.
@@ -137,6 +141,9 @@ struct workspace_job_count {
   std::int64_t live = 0;
   std::int64_t due = 0;
 };
+
+/// What an operator does with jobs.
+enum class job_action : std::uint8_t { retry, cancel, discard };
 
 /// Who did an operator's action, for the audit row.
 struct operator_identity {
@@ -204,11 +211,14 @@ public:
   virtual result<std::vector<job_count>> count(const scope& who) = 0;
   /// The workspaces with the most live jobs.
   virtual result<std::vector<workspace_job_count>> count_workspaces(const scope& who, int limit) = 0;
-  /// How many jobs an action on `filter` would meet.
+  /// Live and concluded.
   virtual result<std::int64_t> count_matching(const scope& who, const job_filter& filter) = 0;
+  /// How many the action on all that match would change now.
+  virtual result<std::int64_t> count_affected(const scope& who, const job_filter& filter, job_action what) = 0;
 
   /// A dead letter, a cancelled or a waiting job runs (again) now, with all
-  /// its attempts. conflict: it succeeded.
+  /// its attempts. conflict: it succeeded, a node has it in hand, or a live
+  /// job holds its unique key.
   virtual result<job> retry(const scope& who, const operator_identity& by, job_id id) = 0;
   /// A live job is given up. What already runs is not interrupted. conflict:
   /// already concluded.
@@ -217,8 +227,11 @@ public:
   /// concluded.
   virtual result<job> discard(const scope& who, const operator_identity& by, job_id id) = 0;
 
-  /// The same for all that match, at most `limit` in one transaction; how
-  /// many were changed. `state` of the filter is not needed.
+  /// The same for all that match, at most `limit` in one transaction, newest
+  /// first; how many were changed. One audit row, also when there were none.
+  /// A retry of all meets dead letters and jobs that wait for another try;
+  /// scheduled and cancelled ones only where the filter names their state.
+  /// Those that could not be retried one by one are passed over.
   virtual result<std::int64_t> retry_all(const scope& who, const operator_identity& by,
                                          const job_filter& filter, int limit)
     = 0;

@@ -14,6 +14,7 @@ class publish_store;
 class job_store;
 class ownership_store;
 class operations_store;
+class schedule_store;
 
 class store {
 public:
@@ -29,6 +30,7 @@ public:
   virtual job_store& jobs() = 0;
   virtual ownership_store& ownership() = 0;
   virtual operations_store& operations() = 0;
+  virtual schedule_store& schedules() = 0;
 };
 
 } // namespace carillon

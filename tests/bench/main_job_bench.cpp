@@ -18,8 +18,6 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <pqxx/pqxx>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "domain/instant.hpp"
@@ -27,6 +25,7 @@
 #include "storage/token_cipher.hpp"
 #include "tests/bench/bulk_seed.hpp"
 #include "tests/bench/machine.hpp"
+#include "tests/bench/workplace.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/web_client.hpp"
 
@@ -55,10 +54,6 @@ struct options {
   bool keep = false;
 };
 
-void tell(const std::string& what) {
-  std::cerr << "main_job_bench: " << what << std::endl;
-}
-
 volatile std::sig_atomic_t interrupted = 0;
 
 /// Lets every owner end what it started.
@@ -73,84 +68,13 @@ void look_again_later() {
   ::usleep(200'000);
 }
 
-double rounded(double value, double unit) {
-  return std::round(value / unit) * unit;
+/// To so many digits after the point.
+double rounded(double value, int digits) {
+  const auto scale = std::pow(10.0, digits);
+  return std::round(value * scale) / scale;
 }
 
 // -- what it runs on --------------------------------------------------------------
-
-/// For logs and mail, and the private server's data. Open to the user that
-/// PostgreSQL runs as.
-class work_folder {
-public:
-  explicit work_folder(bool keep) : keep_(keep) {
-    std::string pattern = fs::temp_directory_path() / "carillon-bench-XXXXXX";
-    if (!::mkdtemp(pattern.data()))
-      throw std::runtime_error{"cannot make a folder for this run"};
-    path_ = pattern;
-    ::chmod(path_.c_str(), 0755);
-  }
-  ~work_folder() {
-    if (keep_) {
-      tell("logs and data stay in " + path_.string());
-      return;
-    }
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const noexcept {
-    return path_;
-  }
-  fs::path next_log(const std::string& name) {
-    return path_ / (name + "-" + std::to_string(++logs_) + ".log");
-  }
-
-private:
-  fs::path path_;
-  bool keep_;
-  int logs_ = 0;
-};
-
-/// Runs to its end; what it printed. Throws when it fails.
-std::string run(work_folder& folder, std::vector<std::string> command,
-                std::map<std::string, std::string> environment = {}) {
-  test::process child{command, std::move(environment), folder.next_log("command")};
-  const auto status = child.wait(std::chrono::seconds{300});
-  if (!status || !WIFEXITED(*status) || WEXITSTATUS(*status) != 0)
-    throw std::runtime_error{command.front() + " failed: " + child.output()};
-  return child.output();
-}
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
-
-/// The server of this run alone, as durable as a new one is.
-class private_postgres {
-public:
-  explicit private_postgres(work_folder& folder) : folder_(folder) {
-    url_ = first_line(run(folder, command("start")));
-  }
-  ~private_postgres() {
-    try {
-      run(folder_, command("stop"));
-    } catch (const std::exception& e) {
-      tell(e.what());
-    }
-  }
-  const std::string& url() const noexcept {
-    return url_;
-  }
-
-private:
-  std::vector<std::string> command(const std::string& action) const {
-    return {std::string{CARILLON_SOURCE_DIR} + "/scripts/postgres", action,
-            (folder_.path() / "postgres").string()};
-  }
-
-  work_folder& folder_;
-  std::string url_;
-};
 
 using program_environment = std::map<std::string, std::string>;
 
@@ -273,7 +197,7 @@ public:
 
   bool all_settled() {
     return ask("SELECT EXISTS (SELECT 1 FROM carillon.posts WHERE status = 'scheduled' AND deleted_at IS NULL "
-               "AND scheduled_at <= clock_timestamp()) OR EXISTS (SELECT 1 FROM carillon.posts WHERE status = 'publishing')")
+               "AND scheduled_at <= clock_timestamp() + interval '1 minute') OR EXISTS (SELECT 1 FROM carillon.posts WHERE status = 'publishing')")
            == "f";
   }
   bool no_jobs() {
@@ -411,21 +335,23 @@ int measure(const options& o) {
   const auto due_text = db.ask("SELECT min(scheduled_at) FROM carillon.posts WHERE content_text LIKE '"
                                + std::string{measured_text} + "%'");
   const auto due = parse_time(due_text);
-  const auto left = db.ask("SELECT extract(epoch FROM '" + due_text + "'::timestamptz - clock_timestamp())");
-  if (!due || std::stod(left) < 1)
+  const auto seconds_to_due = [&] {
+    return std::stod(db.ask("SELECT extract(epoch FROM '" + due_text + "'::timestamptz - clock_timestamp())"));
+  };
+  if (!due || seconds_to_due() < 1)
     throw std::runtime_error{"the nodes were ready less than a second before the posts are due; give a larger --lead-seconds"};
-  tell("ready; the posts are due in " + left + " s");
+  tell("ready; the posts are due in " + std::to_string(seconds_to_due()) + " s");
+  while (seconds_to_due() > 0.5)
+    look_again_later();
   const auto before = read_cpu(nodes, network, postmaster);
 
   const auto patience = std::chrono::seconds{o.lead_seconds + o.settle_within_seconds};
   const auto all_run = [&] {
     return std::all_of(nodes.begin(), nodes.end(), [](const auto& n) { return n->is_running(); });
   };
-  bool came_due = false;
   const bool settled = test::eventually([&] {
     look_again_later();
-    came_due = came_due || db.ask("SELECT clock_timestamp() >= '" + due_text + "'") == "t";
-    return !all_run() || (came_due && db.all_settled());
+    return !all_run() || db.all_settled();
   }, patience) && all_run();
   tell(settled ? "every post is settled; waiting for the mails" : "not every post is settled");
   const bool drained = settled && test::eventually([&] {
@@ -446,24 +372,24 @@ int measure(const options& o) {
             {"idle_workspaces", o.idle_workspaces},
             {"nodes", o.nodes},
             {"latency_ms", o.latency_ms},
-            {"lateness_p50_ms", rounded(quantile(found.lateness, 0.5), 1)},
-            {"lateness_p99_ms", rounded(quantile(found.lateness, 0.99), 1)},
-            {"lateness_max_ms", rounded(quantile(found.lateness, 1), 1)},
-            {"posts_per_s", rounded(found.posts_per_second, 1)},
+            {"lateness_p50_ms", rounded(quantile(found.lateness, 0.5), 0)},
+            {"lateness_p99_ms", rounded(quantile(found.lateness, 0.99), 0)},
+            {"lateness_max_ms", rounded(quantile(found.lateness, 1), 0)},
+            {"posts_per_s", rounded(found.posts_per_second, 0)},
             {"duplicates", found.duplicates},
             {"lost", found.lost},
             {"early", found.early},
             {"failed", db.count("posts WHERE status = 'failed'")},
             {"attempts", db.count("publish_attempts")},
-            {"settle_seconds", settle.empty() ? json{} : json(rounded(std::stod(settle), 0.01))},
-            {"mails_done_seconds", drained ? json(rounded(std::stod(drained_at), 0.1)) : json{}},
+            {"settle_seconds", settle.empty() ? json{} : json(rounded(std::stod(settle), 2))},
+            {"mails_done_seconds", drained ? json(rounded(std::stod(drained_at), 1)) : json{}},
             {"cpu_seconds",
-             {{"serve", rounded((after.serve - before.serve).count(), 0.01)},
+             {{"serve", rounded((after.serve - before.serve).count(), 2)},
               {"postgres", after.postgres && before.postgres
-                             ? json(rounded((*after.postgres - *before.postgres).count(), 0.01))
+                             ? json(rounded((*after.postgres - *before.postgres).count(), 2))
                              : json{}},
-              {"sandbox", rounded((after.sandbox - before.sandbox).count(), 0.01)}}},
-            {"rss_mb", rounded(peak, 0.1)},
+              {"sandbox", rounded((after.sandbox - before.sandbox).count(), 2)}}},
+            {"rss_mb", rounded(peak, 1)},
             {"fsync", db.ask("SHOW fsync")},
             {"synchronous_commit", db.ask("SHOW synchronous_commit")}};
   std::cout << line.dump() << std::endl;

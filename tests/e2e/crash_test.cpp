@@ -6,6 +6,7 @@
 
 #include "domain/crash_point.hpp"
 #include "tests/e2e/main_job_fixture.hpp"
+#include "tests/support/own_postgres.hpp"
 
 namespace carillon {
 
@@ -65,6 +66,24 @@ TEST_F(ConnectionLossTest, EveryDatabaseConnectionTerminatedWhileAHundredPostsAr
   for (int storm = 0; storm < 3; ++storm)
     db.exec("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()");
+  ASSERT_TRUE(settled()) << node.self().output();
+  expect_each_exactly_once(100);
+}
+
+/// The server is there before the database, and goes after it.
+class own_server {
+protected:
+  test::own_postgres postgres;
+};
+
+class DatabaseRestartTest : public own_server, public test::main_job_fixture {};
+
+TEST_F(DatabaseRestartTest, PostgresCrashesAndComesBackWhileAHundredPostsAreUnderWay) {
+  schedule_posts(100, add_accounts(10), "now() + interval '1 second'");
+  network.misbehave({{"latency_ms", 200}});
+  test::carillon_node node{db.url(), folder.path()};
+  ASSERT_TRUE(test::eventually([this] { return !network.posts().empty(); }));
+  postgres.crash();
   ASSERT_TRUE(settled()) << node.self().output();
   expect_each_exactly_once(100);
 }

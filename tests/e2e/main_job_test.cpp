@@ -123,7 +123,8 @@ TEST_F(MainJobTest, HupReloadsHotKeysAndAuditsThem) {
   write("[jobs]\nmax_in_flight = 100\n");
   test::carillon_node node{db.url(), folder.path(), {{"CARILLON_CONFIG", file.string()}}};
   const auto value = [&] {
-    for (const auto& key : node.internal().get("/internal/config").json()["data"])
+    const auto keys = node.internal().get("/internal/config").json()["data"];
+    for (const auto& key : keys)
       if (key["key"] == "jobs.max_in_flight")
         return key["value"].get<std::string>() + " " + key["origin"].get<std::string>();
     return std::string{};

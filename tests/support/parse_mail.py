@@ -18,9 +18,11 @@ defects += [f"{name}: {d!r}" for name, value in message.items() for d in getattr
 def mailboxes(name):
     # The modern parser keeps the blanks between adjacent encoded words of a
     # phrase, which RFC 2047 §6.2 says to ignore; the old decoder does not.
-    raw = dict(message.raw_items())[name]
-    return [{"name": str(email.header.make_header(email.header.decode_header(display))), "address": address}
-            for display, address in email.utils.getaddresses([raw])]
+    raw = dict(message.raw_items())[name].rpartition("<")[0]
+    display = str(email.header.make_header(email.header.decode_header(raw))).strip()
+    if display.startswith('"'):
+        display = email.utils.unquote(display)
+    return [{"name": display, "address": a.addr_spec} for a in message[name].addresses]
 
 
 print(json.dumps({

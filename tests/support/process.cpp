@@ -34,6 +34,8 @@ process::process(std::vector<std::string> command, std::map<std::string, std::st
     return;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const int out = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  // Nobody answers what it asks.
+  ::dup2(::open("/dev/null", O_RDONLY), 0);
   ::dup2(out, 1);
   ::dup2(out, 2);
   for (const auto& [name, value] : environment)

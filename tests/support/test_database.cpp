@@ -97,10 +97,16 @@ std::unique_ptr<storage::connection> test_database::connect() {
 }
 
 std::string test_database::exec(const std::string& sql) {
-  auto out = owner_->transact("test", [&](pqxx::work& tx) -> result<std::string> {
-    const auto rows = tx.exec(sql);
-    return rows.empty() || rows.columns() == 0 ? std::string{} : storage::text_or_empty(rows[0][0]);
-  });
+  const auto run = [&] {
+    return owner_->transact("test", [&](pqxx::work& tx) -> result<std::string> {
+      const auto rows = tx.exec(sql);
+      return rows.empty() || rows.columns() == 0 ? std::string{} : storage::text_or_empty(rows[0][0]);
+    });
+  };
+  auto out = run();
+  // The test may have restarted the server.
+  if (!out && out.error().code == errc::transient)
+    out = run();
   EXPECT_TRUE(out) << sql << ": " << (out ? "" : out.error().detail);
   return out ? *out : std::string{};
 }

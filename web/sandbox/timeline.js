@@ -2,9 +2,10 @@
 // text node, never mark-up.
 
 const poll_every_ms = 1000;
-const page_size = 40;
 
 const place = read_place(location.pathname);
+/// Hashtags are looked for among the posts at hand, so there are more of them.
+const page_size = place.tag === null ? 40 : 100;
 const state = {
   revision: null,
   clock_skew_ms: 0,
@@ -13,7 +14,7 @@ const state = {
   posts: new Map(), // id -> element, newest first
   waiting: [], // arrived while the reader was further down
   busy_until: 0, // the reader is moving a slider
-  operator: localStorage.getItem("operator") === "yes" || location.hash === "#operator",
+  operator: localStorage.getItem("operator") === "yes" || location.hash === "#operators-view",
 };
 
 const by_id = (id) => document.getElementById(id);
@@ -269,7 +270,9 @@ function show_empty() {
   if (box.hidden || box.childElementCount > 0) return;
   box.append(icon("bell"));
   if (place.thread || place.account || place.tag !== null) {
-    box.append(make("h2", {}, "Nothing to see here"), make("p", {}, "It may not have been posted, or not be visible yet."));
+    box.append(make("h2", {}, "Nothing to see here"), make("p", {}, place.tag === null
+      ? "It may not have been posted, or not be visible yet."
+      : `None of the ${page_size} newest posts has this hashtag.`));
     return;
   }
   box.append(
@@ -356,39 +359,38 @@ function build_slider(item) {
   const value = make("span", { class: "value" });
   const slider = make("input", { type: "range", min: 0, max: item.rate ? 1 : item.max, step: item.rate ? 0.05 : item.step,
     "aria-label": item.label });
-  const row = make("label", { class: "knob" }, make("span", {}, item.label), value, slider);
+  const times = make("em", { class: "times", title: "how often it has happened" });
+  const row = make("label", { class: "knob" }, make("span", {}, item.label, times), value, slider);
   slider.addEventListener("input", () => {
     state.busy_until = Date.now() + 1500;
     show_knob(item, Number(slider.value));
   });
   slider.addEventListener("change", () => set_fault(item.key, Number(slider.value)));
-  controls.set(item.key, { item, row, value, input: slider });
+  controls.set(item.key, { item, row, value, times, input: slider });
   return row;
 }
 
 function build_switch(item) {
-  const value = make("span", { class: "value" });
+  const times = make("em", { class: "times", title: "how often it has happened" });
   const box = make("input", { type: "checkbox" });
   const row = make("label", { class: "switch" }, box, make("span", { class: "track", "aria-hidden": "true" }),
-    make("span", {}, item.label), value);
+    make("span", {}, item.label, times));
   box.addEventListener("change", () => set_fault(item.key, box.checked));
-  controls.set(item.key, { item, row, value, input: box });
+  controls.set(item.key, { item, row, times, input: box });
   return row;
 }
 
 function show_knob(item, wanted) {
-  const { row, value, input } = controls.get(item.key);
+  const { row, value, times, input } = controls.get(item.key);
   const name = item.count === undefined ? item.key : item.count;
   const dealt = name ? (state.stats.faults?.[name] ?? 0) : 0;
-  const times = dealt > 0 ? make("em", { title: "how often it has happened" }, `${number.format(dealt)}×  `) : null;
+  times.textContent = dealt > 0 ? `${number.format(dealt)}×` : "";
   if (item.flag) {
     input.checked = wanted;
-    value.replaceChildren(...[times].filter(Boolean));
     return;
   }
   input.value = wanted;
-  const text = wanted === 0 && !item.detail ? "off" : (item.show ?? percent)(wanted);
-  value.replaceChildren(...[times, text].filter(Boolean));
+  value.textContent = wanted === 0 && !item.detail ? "off" : (item.show ?? percent)(wanted);
   row.classList.toggle("set", wanted > 0 && !item.detail);
 }
 
@@ -456,7 +458,7 @@ function arm_reset() {
     poll();
   });
   function calm() {
-    button.textContent = "Empty it";
+    button.textContent = "Empty network";
     button.classList.remove("sure");
   }
 }

@@ -85,7 +85,9 @@ mustache_mail_renderer::mustache_mail_renderer(mail_renderer_options options)
 mail_message
 mustache_mail_renderer::render(const notification_mail& mail) const {
   mustache::data data;
-  data.set("recipient_name", mail.recipient_name);
+  // To kainjow an empty text is still something.
+  if (!mail.recipient_name.empty())
+    data.set("recipient_name", mail.recipient_name);
   data.set("title", mail.title);
   data.set("message", mail.message);
   data.set("paragraphs", paragraphs_of(mail.message));

@@ -102,6 +102,21 @@ person api_suite::add_member_person(const std::string& name, workspace_role role
   return out;
 }
 
+person api_suite::add_super_admin(const std::string& role, const std::string& status) {
+  static const auto hash = http::hash_password(password, 4);
+  const auto id = user_id::make();
+  const auto email = to_string(id) + "@carillon.example";
+  db().exec("INSERT INTO carillon.super_admin_users (id, email, password, name, role, status) VALUES (" + quoted(id)
+            + ", " + quoted(email) + ", " + quoted(hash) + ", 'Root', " + quoted(role) + ", " + quoted(status) + ")");
+  const auto secret = "secret-of-" + to_string(id);
+  const auto number = db().exec(
+    "INSERT INTO carillon.personal_access_tokens (tokenable_type, tokenable_id, name, token, abilities, expires_at) "
+    "VALUES ('super_admin', " + quoted(id) + ", 'auth-token', encode(sha256(" + quoted(secret)
+    + "::bytea), 'hex'), '[\"*\"]', now() + interval '1 day') RETURNING id");
+  const auto token = number + "|" + secret;
+  return {id, "Root", email, token, web_client{node().web().base_url(), token}};
+}
+
 std::string api_suite::add_notice(const person& to, const notice& n) {
   return db().exec(
     "INSERT INTO carillon.notifications (id, tenant_id, user_id, type, channel, title, message, data, action_url, "

@@ -63,6 +63,9 @@ protected:
   person add_member_person(const std::string& name, workspace_role role,
                            tenant_role in_tenant = tenant_role::member);
 
+  /// One of the platform's own staff, ACTIVE unless told otherwise.
+  static person add_super_admin(const std::string& role, const std::string& status = "ACTIVE");
+
   // -- rows ----------------------------------------------------------------------
 
   std::string add_notice(const person& to, const notice& n = {});

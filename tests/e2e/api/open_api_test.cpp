@@ -267,6 +267,43 @@ TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
   api.ask(editor.web, "PUT", notices + "/preferences", {}, "{}");
   api.ask(nobody, "PUT", notices + "/preferences");
 
+  // The platform's own staff and the job engine.
+  const auto root = add_super_admin("SUPER_ADMIN");
+  const auto looker = add_super_admin("VIEWER");
+  const std::string admins = v1 + "/admin/auth";
+  const std::string engine = v1 + "/admin/jobs";
+  const web_client staff{
+    nobody.base_url(), data_of(api.ask(nobody, "POST", admins + "/login", {}, credentials(root.email))).value("token", "")};
+  api.ask(nobody, "POST", admins + "/login", {}, credentials("nobody@carillon.example"));
+  using clients = std::initializer_list<const web_client*>;
+  for (const auto* by : clients{&staff, &owner.web, &nobody})
+    for (const auto& path : {admins + "/me", engine, engine + "?limit=1", engine + "/stats", engine + "/controls"})
+      api.ask(*by, "GET", path);
+  api.ask(staff, "GET", engine + "?limit=0&state=asleep");
+  api.ask(staff, "PUT", engine + "/controls", {}, R"({"scope": "kind", "name": "greet", "paused": true, "max_running": 3,
+    "rate": {"per_second": 2.5}})");
+  api.ask(staff, "GET", engine + "/controls");
+  api.ask(staff, "PUT", engine + "/controls", {}, R"({"scope": "planet"})");
+  const std::map<std::string, std::string> work{
+    {"job", db().exec("SELECT carillon.enqueue('greet', " + quoted(tenant) + ", " + quoted(workspace) + ")")}};
+  for (const auto* action : {"/discard", "/retry", "/cancel"}) {
+    api.ask(staff, "POST", engine + "/{job}" + action, work);
+    api.ask(staff, "GET", engine + "/{job}", work);
+    api.ask(staff, "GET", engine);
+    api.ask(staff, "POST", engine + action, {}, R"({"kind": "greet", "preview": true})");
+    api.ask(staff, "POST", engine + action, {}, R"({"kind": "greet", "limit": 5})");
+    api.ask(staff, "POST", engine + action);
+    for (const auto* by : clients{&looker.web, &owner.web, &nobody}) {
+      api.ask(*by, "POST", engine + "/{job}" + action, work);
+      api.ask(*by, "POST", engine + action, {}, "{}");
+    }
+  }
+  api.ask(staff, "POST", engine + "/{job}/cancel", work);
+  api.ask(staff, "GET", engine + "/{job}", {{"job", to_string(job_id::make())}});
+  api.ask(looker.web, "PUT", engine + "/controls", {}, "{}");
+  api.ask(staff, "POST", admins + "/logout");
+  api.ask(staff, "POST", admins + "/logout");
+
   // A tenant that may not enter.
   db().exec("UPDATE carillon.tenants SET status = 'suspended' WHERE id = " + quoted(tenant));
   for (const auto& path : {v1 + "/user", v1 + "/workspaces", v1 + "/tenants/current", notices})

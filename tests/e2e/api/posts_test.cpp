@@ -545,6 +545,51 @@ TEST_F(PostsTest, CommentAndReasonHaveTheirLimits) {
   data_of(admin.web.post(posts + "/" + id + "/approve", {{"comment", std::string(1'000, 'x')}}));
 }
 
+TEST_F(PostsTest, ApprovalsAreThePageOfSubmittedPostsOldestFirst) {
+  std::vector<std::string> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.push_back(add_post(editor, "submitted"));
+    db().exec("UPDATE carillon.posts SET submitted_at = now() - interval '" + std::to_string(3 - i) + " hours' WHERE id = "
+              + test::quoted(waiting.back()));
+  }
+  add_post(editor, "draft");
+  add_post(editor, "approved");
+  const auto page = admin.web.get(base + "/approvals?per_page=2");
+  EXPECT_EQ(column(data_of(page), "id"), json::array({waiting[0], waiting[1]}));
+  EXPECT_EQ(page.json()["meta"], (json{{"current_page", 1}, {"last_page", 2}, {"per_page", 2}, {"total", 3}, {"from", 1}, {"to", 2}}));
+  EXPECT_EQ(column(data_of(admin.web.get(base + "/approvals?per_page=2&page=2")), "id"), json::array({waiting[2]}));
+  for (const auto* not_allowed : std::initializer_list<const person*>{&viewer, &editor, &outsider})
+    EXPECT_TRUE(is_problem(not_allowed->web.get(base + "/approvals"), 403)) << not_allowed->name;
+}
+
+TEST_F(PostsTest, TargetsAreReplacedAsAWholeAndRemovedOneByOne) {
+  const auto second = add_account(workspace, "linkedin");
+  const auto id = add_post(editor, "draft");
+  const auto path = posts + "/" + id + "/targets";
+  const auto replaced = data_of(editor.web.put(path, {{"social_account_ids", json::array({to_string(second)})}}));
+  EXPECT_EQ(column(replaced, "social_account_id"), json::array({to_string(second)}));
+  EXPECT_EQ(data_of(viewer.web.get(path)), replaced);
+  const auto before = fingerprint();
+  EXPECT_TRUE(refuses(editor.web.put(path, json::object()), "social_account_ids"));
+  EXPECT_TRUE(refuses(editor.web.put(path, {{"social_account_ids", json::array()}}), "social_account_ids"));
+  EXPECT_TRUE(refuses(editor.web.put(path, {{"social_account_ids", json::array({to_string(account), to_string(add_account(elsewhere))})}}),
+                      "social_account_ids.1"));
+  EXPECT_EQ(data_of(viewer.web.get(path)), replaced) << "the old ones stay when a new one is refused";
+  EXPECT_TRUE(is_problem(colleague.web.put(path, {{"social_account_ids", json::array({to_string(account)})}}), 403));
+  const auto target = path + "/" + replaced[0].value("id", "");
+  EXPECT_TRUE(is_problem(editor.web.send("DELETE", posts + "/" + add_post(editor, "draft") + "/targets/" + replaced[0].value("id", ""), ""), 404))
+    << "the target of another post";
+  EXPECT_TRUE(is_problem(editor.web.send("DELETE", path + "/nonsense", ""), 404));
+  EXPECT_EQ(data_of(editor.web.send("DELETE", target, "")), nullptr);
+  EXPECT_TRUE(is_problem(editor.web.send("DELETE", target, ""), 404));
+  EXPECT_EQ(data_of(viewer.web.get(path)), json::array());
+  EXPECT_NE(fingerprint(), before);
+  const auto approved = add_post(editor, "approved");
+  const auto fixed = posts + "/" + approved + "/targets";
+  EXPECT_TRUE(is_problem(admin.web.put(fixed, {{"social_account_ids", json::array({to_string(second)})}}), 403));
+  EXPECT_TRUE(refuses(admin.web.send("DELETE", fixed + "/" + data_of(admin.web.get(fixed))[0].value("id", ""), ""), "post"));
+}
+
 // -- who hears of it ------------------------------------------------------------------
 
 TEST_F(PostsTest, TheRightPeopleHearOfEachStep) {
@@ -576,6 +621,18 @@ TEST_F(PostsTest, TheRightPeopleHearOfEachStep) {
   ASSERT_EQ(rejected.size(), 1u);
   EXPECT_EQ(rejected[0]["data"]["reason"], "Not yet");
   EXPECT_NE(rejected[0]["message"].get<std::string>().find("Not yet"), std::string::npos);
+}
+
+TEST_F(PostsTest, TheTraceOfARequestIsFoundInItsAnswerAndInTheAuditLog) {
+  const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const auto made = editor.web.send("POST", posts, "{}", {"traceparent: 00-" + trace + "-00f067aa0ba902b7-01"});
+  const auto id = data_of(made, 201).value("id", "");
+  EXPECT_EQ(header_of(made, "X-Correlation-Id"), trace);
+  EXPECT_EQ(db().exec("SELECT request_id FROM carillon.audit_logs WHERE auditable_id = " + test::quoted(id)), trace);
+  const auto forged = editor.web.send("POST", posts, "{}", {"traceparent: 00-' OR 1=1-00f067aa0ba902b7-01"});
+  const auto own = header_of(forged, "X-Correlation-Id");
+  EXPECT_EQ(own.size(), 32u);
+  EXPECT_EQ(own.find_first_not_of("0123456789abcdef"), std::string::npos);
 }
 
 TEST_F(PostsTest, ADeletedPostIsGone) {

@@ -87,6 +87,21 @@ TEST(CommandLine, WrongUsageIsTwo) {
   EXPECT_EQ(carillon.run({"jobs", "show", "17"}).exit_code, 2);
   EXPECT_EQ(carillon.run({"jobs", "list", "--state", "sleeping"}).exit_code, 2);
   EXPECT_EQ(carillon.run({"jobs", "list", "--limit", "0"}).exit_code, 2);
+  const std::string id = "0190a7c2-5d0e-7c3b-9f5e-2b1c4d6e8f00";
+  for (const auto* action : {"retry", "cancel", "discard"})
+    for (const auto& wrong : std::vector<std::vector<std::string>>{
+           {}, {"17"}, {id, "--all"}, {id, "--where", "kind=x"}, {"--all"}, {"--all", "--where", "kind"},
+           {"--all", "--where", "kind="}, {"--all", "--where", "knd=x"}, {"--all", "--where", "state=asleep"},
+           {"--all", "--where", "workspace=here"}, {"--all", "--where", "all", "kind=x"}}) {
+      std::vector<std::string> command{"jobs", action, "--yes"};
+      command.insert(command.end(), wrong.begin(), wrong.end());
+      const auto got = carillon.run(command);
+      EXPECT_EQ(got.exit_code, 2) << action << ' ' << nlohmann::json(wrong) << got.output;
+    }
+  EXPECT_EQ(carillon.run({"jobs", "explain", "17"}).exit_code, 2);
+  EXPECT_EQ(carillon.run({"jobs", "pause", "kind"}).exit_code, 2);
+  EXPECT_EQ(carillon.run({"jobs", "pause", "job", "x"}).exit_code, 2);
+  EXPECT_EQ(carillon.run({"jobs", "resume", "workspace", "main"}).exit_code, 2);
   EXPECT_EQ(carillon.run({"token", "create"}).exit_code, 2);
   EXPECT_EQ(carillon.run({"serve", "--no-such-option"}).exit_code, 2);
   EXPECT_EQ(carillon.run({"config", "no_such_section"}).exit_code, 2);
@@ -237,6 +252,63 @@ TEST_F(CommandLineOnDatabase, JobsAreListedShownCancelledAndRetried) {
   const auto unknown = carillon_.run({"jobs", "show", "0190a7c2-5d0e-7c3b-9f5e-2b1c4d6e8f00"});
   EXPECT_EQ(unknown.exit_code, 1);
   EXPECT_TRUE(has(unknown, "there is no job")) << unknown.output;
+}
+
+TEST_F(CommandLineOnDatabase, JobsAreActedOnByFilterAfterTheirCountWasConfirmed) {
+  ASSERT_EQ(carillon_.run({"demo-data"}).exit_code, 0);
+  const auto tenant = db_.exec("SELECT id FROM carillon.tenants ORDER BY id LIMIT 1");
+  db_.exec("SELECT carillon.enqueue('greet', '" + tenant + "') FROM generate_series(1, 2500)");
+  const auto live = [this](const std::string& kind) {
+    return db_.exec("SELECT count(*) FROM carillon.jobs WHERE kind = '" + kind + "'");
+  };
+
+  const auto refused = carillon_.run({"jobs", "discard", "--all", "--where", "kind=greet"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_TRUE(has(refused, "would discard 2500 jobs")) << refused.output;
+  EXPECT_TRUE(has(refused, "Nothing was changed")) << refused.output;
+  EXPECT_EQ(live("greet"), "2500");
+
+  const auto discarded
+    = carillon_.run({"jobs", "discard", "--all", "--yes", "--where", "kind=greet", "--where", "tenant=" + tenant});
+  EXPECT_EQ(discarded.exit_code, 0) << discarded.output;
+  EXPECT_TRUE(has(discarded, "2500 jobs were discarded.")) << discarded.output;
+  EXPECT_EQ(live("greet"), "0");
+  EXPECT_EQ(live("publish_post"), "1");
+
+  const auto retried = carillon_.run({"jobs", "retry", "--all", "--yes", "--json", "--where", "kind=greet",
+                                      "state=discarded", "error=by an operator"});
+  EXPECT_EQ(nlohmann::json::parse(retried.output, nullptr, false), (nlohmann::json{{"count", 2500}})) << retried.output;
+  EXPECT_EQ(live("greet"), "2500");
+
+  const auto cancelled = carillon_.run({"jobs", "cancel", "--all", "--yes", "--where", "all"});
+  EXPECT_TRUE(has(cancelled, "2501 jobs were cancelled.")) << cancelled.output;
+  EXPECT_TRUE(has(carillon_.run({"jobs", "cancel", "--all", "--where", "all"}), "0 jobs were cancelled."));
+}
+
+TEST_F(CommandLineOnDatabase, JobsAreCountedExplainedPausedAndResumed) {
+  EXPECT_TRUE(has(carillon_.run({"jobs", "stats"}), "No jobs."));
+  ASSERT_EQ(carillon_.run({"demo-data"}).exit_code, 0);
+  const auto table = carillon_.run({"jobs", "stats"});
+  EXPECT_EQ(table.exit_code, 0);
+  EXPECT_TRUE(has(table, "publish_post")) << table.output;
+  EXPECT_TRUE(has(table, "OLDEST DUE")) << table.output;
+  const auto stats = nlohmann::json::parse(carillon_.run({"jobs", "stats", "--json"}).output, nullptr, false);
+  ASSERT_TRUE(stats.is_object());
+  ASSERT_EQ(stats["counts"].size(), 1U);
+  EXPECT_EQ(stats["counts"][0]["count"], 1);
+  EXPECT_EQ(stats["workspaces"][0]["live"], 1);
+
+  const auto id = db_.exec("SELECT id FROM carillon.jobs");
+  EXPECT_TRUE(has(carillon_.run({"jobs", "explain", id}), "No node owns its shard"));
+  EXPECT_EQ(carillon_.run({"jobs", "explain", "0190a7c2-5d0e-7c3b-9f5e-2b1c4d6e8f00"}).exit_code, 1);
+  db_.exec("INSERT INTO carillon.job_controls (scope, name, max_running) VALUES ('kind', 'publish_post', 7)");
+  EXPECT_TRUE(has(carillon_.run({"jobs", "pause", "kind", "publish_post"}), "Paused kind publish_post."));
+  const auto why = nlohmann::json::parse(carillon_.run({"jobs", "explain", id, "--json"}).output, nullptr, false);
+  EXPECT_EQ(why["explanation"][0], "Paused by an operator: kind publish_post.");
+  EXPECT_TRUE(has(carillon_.run({"jobs", "resume", "kind", "publish_post"}), "Resumed kind publish_post."));
+  EXPECT_EQ(db_.exec("SELECT is_paused || ' ' || max_running FROM carillon.job_controls"), "false 7")
+    << "a pause leaves the limits alone";
+  EXPECT_EQ(db_.exec("SELECT count(*) FROM carillon.audit_logs WHERE request_id = 'command-line'"), "2");
 }
 
 TEST_F(CommandLineOnDatabase, TokenCreatePrintsATokenAndStoresItsHash) {

@@ -49,6 +49,7 @@ public:
   job_store& jobs() override { no_port(); }
   ownership_store& ownership() override { no_port(); }
   operations_store& operations() override { no_port(); }
+  schedule_store& schedules() override { no_port(); }
 
 private:
   [[noreturn]] static void no_port() {
@@ -342,6 +343,7 @@ TEST_F(DatabasePoolTest, OthersRunOnWhileOneWorkerCrashes) {
     EXPECT_EQ(all[i]->ran, 1);
     EXPECT_EQ(all[i]->error.empty(), i % 2 == 1);
   }
+  ASSERT_TRUE(run(nothing())->wait_answered());
   busy->ends.count_down();
   ASSERT_TRUE(busy->result->wait_answered());
   EXPECT_EQ(busy->result->error, "") << "the other worker was left alone";

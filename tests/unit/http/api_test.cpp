@@ -69,6 +69,22 @@ struct fake_auth final : auth_store {
     return done{};
   }
 
+  result<std::optional<stored_admin_token>> find_admin_token(const scope&, std::int64_t) override {
+    return std::optional<stored_admin_token>{};
+  }
+  result<std::optional<stored_admin_token>> find_admin_token_by_hash(const scope&, const std::string&) override {
+    return std::optional<stored_admin_token>{};
+  }
+  result<std::optional<admin_credentials>> find_admin_credentials(const scope&, const std::string&) override {
+    return std::optional<admin_credentials>{};
+  }
+  result<std::int64_t> replace_admin_tokens(const scope&, super_admin_id, const new_token&) override {
+    return failure{errc::not_found, "no admin", {}, {}};
+  }
+  result<done> revoke_admin_token(const scope&, super_admin_id, std::int64_t) override {
+    return done{};
+  }
+
   std::map<std::int64_t, stored_token> tokens;
   credentials user;
   new_token added;

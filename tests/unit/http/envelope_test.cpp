@@ -194,6 +194,19 @@ TEST(BodyTest, ANulNamesTheField) {
   EXPECT_THAT(fields, testing::UnorderedElementsAre("a", "b.c.1", "body"));
 }
 
+TEST(BodyTest, OfManyNulsAHundredAreNamedAndEachOneShort) {
+  std::string body = "[";
+  for (int i = 0; i < 1'000; ++i)
+    body += R"("\u0000",)";
+  body.back() = ']';
+  for (int i = 0; i < 10; ++i)
+    body = "{\"" + std::string(1'000, 'k') + "\":" + body + "}";
+  const auto errors = errors_of(body);
+  EXPECT_EQ(errors.size(), 100u);
+  for (const auto& e : errors)
+    EXPECT_EQ(e.field, std::string(255, 'k'));
+}
+
 TEST(BodyTest, DeepNestingIsRefusedWithoutRecursion) {
   const auto nested = [](std::size_t depth) {
     return "{\"a\":" + std::string(depth - 1, '[') + std::string(depth - 1, ']')

@@ -75,6 +75,7 @@ TEST(SandboxTime, HasMillisecondsAndZ) {
 TEST(SandboxAvatar, ShowsInitialsInTheNamesOwnColours) {
   EXPECT_THAT(render_avatar("acme_europe"), HasSubstr(">AE</text>"));
   EXPECT_THAT(render_avatar("mallory"), HasSubstr(">M</text>"));
+  EXPECT_THAT(render_avatar("acct17"), HasSubstr(">A7</text>"));
   EXPECT_THAT(render_avatar("_"), HasSubstr(">_</text>"));
   EXPECT_EQ(render_avatar("a1"), render_avatar("a1"));
   EXPECT_NE(render_avatar("a1"), render_avatar("a2"));

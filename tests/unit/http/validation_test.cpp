@@ -97,6 +97,26 @@ TEST(BodyReader, ListsOfIdsHaveALimit) {
   EXPECT_THAT(refused(in), ElementsAre("ids"));
 }
 
+TEST(BodyReader, ListsOfTextsAndObjectsHaveALimit) {
+  const json body{{"tags", std::vector<std::string>(100, "a")},
+                  {"more", std::vector<std::string>(101, "a")},
+                  {"object", {{"a", std::string(99'000, 'a')}}},
+                  {"larger", {{"a", std::string(100'000, 'a')}}}};
+  body_reader in{body};
+  EXPECT_TRUE(in.text_list("tags", 5));
+  EXPECT_TRUE(in.object("object"));
+  EXPECT_FALSE(in.text_list("more", 5));
+  EXPECT_FALSE(in.object("larger"));
+  EXPECT_THAT(refused(in), ElementsAre("more", "larger"));
+}
+
+TEST(BodyReader, OnlyTheFirstHundredFaultsAreKept) {
+  const json body{{"ids", std::vector<int>(150, 1)}};
+  body_reader in{body};
+  in.uuid_list("ids", 200);
+  EXPECT_EQ(refused(in).size(), 100u);
+}
+
 TEST(BodyReader, AnEmptyArrayCountsAsAnEmptyObject) {
   const json body{{"object", json::array()}};
   body_reader in{body};

@@ -1,0 +1,568 @@
+// The gateway against the sandbox network (which speaks the API as Mastodon
+// documents it), and against servers that say what no sandbox says.
+#include "outbound/social/mastodon/mastodon_gateway.hpp"
+
+#include <fstream>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "http/sandbox/service.hpp"
+#include "tests/integration/outbound/waiting.hpp"
+#include "tests/support/scratch_folder.hpp"
+#include "tests/support/scripted_server.hpp"
+#include "tests/unit/http/manual_clock.hpp"
+#include "tests/unit/http/recording_logger.hpp"
+
+namespace carillon::outbound {
+
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using test::answers;
+using test::closed_port;
+using test::http_answer;
+using test::scripted_exchange;
+using test::scripted_request;
+using test::scripted_server;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+class MastodonGatewayTest : public ::testing::Test {
+protected:
+  static account_credentials account_at(std::string url, const std::string& name = "acme") {
+    return {network::mastodon, std::move(url), name, "sandbox-" + name};
+  }
+
+  static outgoing_post post_to(const account_credentials& account, std::string text = "Hello", std::string key = "key-1") {
+    outgoing_post out;
+    out.account = account;
+    out.text = std::move(text);
+    out.idempotency_key = std::move(key);
+    out.timeout = 30s;
+    return out;
+  }
+
+  result<public_post> publish(outgoing_post post) {
+    return test::wait_for<result<public_post>>([&](auto done) { gateway.publish(std::move(post), done); });
+  }
+
+  result<std::vector<public_post>> list(const account_credentials& account, instant since = {},
+                                        std::chrono::milliseconds timeout = 30s) {
+    return test::wait_for<result<std::vector<public_post>>>(
+      [&](auto done) { gateway.list_recent(account, since, timeout, done); });
+  }
+
+  template <class T>
+  static failure failure_of(const result<T>& r) {
+    EXPECT_FALSE(r);
+    return r ? failure{} : r.error();
+  }
+
+  static mastodon_options quick() {
+    mastodon_options out;
+    out.media_poll = 5ms;
+    out.least_status_time = 10ms;
+    return out;
+  }
+
+  test::manual_clock clock;
+  test::scratch_folder folder;
+  curl_loop loop;
+  http_client http{loop};
+  mastodon_gateway gateway{http, clock, quick()};
+};
+
+// -- with the sandbox network ---------------------------------------------------------
+
+class SandboxGatewayTest : public MastodonGatewayTest {
+protected:
+  SandboxGatewayTest() {
+    auto options = http::sandbox::make_server_options();
+    options.port = 0;
+    server_ = std::make_unique<http::server>(options, network_.dispatcher(), log_);
+    server_->start();
+    acme = account_at(url());
+  }
+  ~SandboxGatewayTest() override {
+    // Calls that hang are given up with their connections.
+    loop.stop();
+    server_->stop(0ms);
+  }
+
+  std::string url() const {
+    return "http://127.0.0.1:" + std::to_string(server_->port());
+  }
+
+  json call(const std::string& method, const std::string& path, const json& body = {}) {
+    http_request q;
+    q.method = method;
+    q.url = url() + path;
+    if (!body.is_null()) {
+      q.body = body.dump();
+      q.headers = {{"Content-Type", "application/json"}};
+    }
+    const auto r = test::wait_for<http_response>([&](auto done) { http.send(q, done); });
+    EXPECT_EQ(r.status, 200) << r.body;
+    return json::parse(r.body, nullptr, false);
+  }
+  void misbehave(const json& faults) {
+    call("POST", "/sandbox/faults", faults);
+  }
+  /// Ever accepted, seen or not.
+  int accepted() {
+    return call("GET", "/sandbox/stats")["posts"].get<int>();
+  }
+
+  static std::vector<std::string> texts(const std::vector<public_post>& posts) {
+    std::vector<std::string> out;
+    for (const auto& post : posts)
+      out.push_back(post.text);
+    return out;
+  }
+
+  account_credentials acme;
+
+private:
+  test::recording_logger log_;
+  http::sandbox::service network_{{}, clock, log_};
+  std::unique_ptr<http::server> server_;
+};
+
+TEST_F(SandboxGatewayTest, APostIsPublicWithIdUrlTextAndTime) {
+  const auto published = publish(post_to(acme, "Grüße 🔔 & <b>more</b>"));
+  ASSERT_TRUE(published) << published.error().detail;
+  EXPECT_FALSE(published->id.empty());
+  EXPECT_THAT(published->url, HasSubstr(published->id));
+  EXPECT_EQ(published->text, normalise_text("Grüße 🔔 & <b>more</b>"));
+  EXPECT_LE(std::chrono::abs(published->created_at - clock.now()), 1ms);
+  const auto seen = list(acme);
+  ASSERT_TRUE(seen);
+  ASSERT_THAT(*seen, SizeIs(1));
+  EXPECT_EQ(seen->at(0).id, published->id);
+  EXPECT_EQ(seen->at(0).text, published->text);
+}
+
+TEST_F(SandboxGatewayTest, TheSameKeyGivesTheSamePost) {
+  const auto first = publish(post_to(acme, "Once", "same"));
+  const auto second = publish(post_to(acme, "Once", "same"));
+  const auto other = publish(post_to(acme, "Once", "other"));
+  ASSERT_TRUE(first && second && other);
+  EXPECT_EQ(first->id, second->id);
+  EXPECT_NE(first->id, other->id);
+  EXPECT_EQ(accepted(), 2);
+}
+
+TEST_F(SandboxGatewayTest, TooManyRequestsSayWhenToComeBack) {
+  misbehave({{"rate_429", 1}, {"retry_after", 17}});
+  const auto f = failure_of(publish(post_to(acme)));
+  EXPECT_EQ(f.code, errc::throttled);
+  EXPECT_EQ(f.retry_after, 17s);
+  EXPECT_EQ(accepted(), 0);
+}
+
+TEST_F(SandboxGatewayTest, AServerErrorMayHideAnAcceptedPost) {
+  misbehave({{"rate_5xx", 1}, {"status_5xx", 500}});
+  EXPECT_EQ(failure_of(publish(post_to(acme, "never"))).code, errc::outcome_unknown);
+  EXPECT_EQ(accepted(), 0);
+  misbehave({{"accept_then_5xx", 1}, {"status_5xx", 502}, {"error_html", true}});
+  EXPECT_EQ(failure_of(publish(post_to(acme, "taken"))).code, errc::outcome_unknown);
+  EXPECT_EQ(accepted(), 1);
+  misbehave({{"rate_5xx", 1}, {"status_5xx", 503}, {"retry_after", 7}});
+  EXPECT_EQ(failure_of(publish(post_to(acme, "not now"))).code, errc::transient);
+}
+
+TEST_F(SandboxGatewayTest, AConnectionLostAfterTheRequestLeavesTheOutcomeUnknownAndReadBackSettlesIt) {
+  misbehave({{"accept_then_drop", 1}, {"ignore_idempotency_keys", true}});
+  EXPECT_EQ(failure_of(publish(post_to(acme, "Taken"))).code, errc::outcome_unknown);
+  misbehave({{"drop_before_accept", 1}});
+  EXPECT_EQ(failure_of(publish(post_to(acme, "Lost"))).code, errc::outcome_unknown);
+  misbehave(json::object());
+  const auto seen = list(acme);
+  ASSERT_TRUE(seen);
+  EXPECT_THAT(texts(*seen), ElementsAre("Taken")) << "once: the gateway never repeats a call";
+}
+
+TEST_F(SandboxGatewayTest, SilenceAfterTheRequestLeavesTheOutcomeUnknownAtTheTimeout) {
+  misbehave({{"accept_then_hang", 1}, {"hang_ms", 600'000}});
+  auto post = post_to(acme, "Taken");
+  post.timeout = 500ms;
+  EXPECT_EQ(failure_of(publish(post)).code, errc::outcome_unknown);
+  EXPECT_EQ(accepted(), 1);
+}
+
+TEST_F(SandboxGatewayTest, AListGoesBackBeyondOnePage) {
+  for (int i = 0; i < 95; ++i) {
+    ASSERT_TRUE(publish(post_to(acme, "post " + std::to_string(i), "key-" + std::to_string(i))));
+    clock.advance(1s);
+  }
+  ASSERT_TRUE(publish(post_to(account_at(url(), "rival"), "not ours", "rival")));
+  const auto seen = list(acme);
+  ASSERT_TRUE(seen) << seen.error().detail;
+  ASSERT_THAT(*seen, SizeIs(95));
+  std::set<std::string> ids;
+  for (std::size_t i = 0; i < seen->size(); ++i) {
+    EXPECT_EQ(seen->at(i).text, "post " + std::to_string(94 - i)) << "newest first";
+    ids.insert(seen->at(i).id);
+  }
+  EXPECT_THAT(ids, SizeIs(95));
+  // Back to `since`, not further than the page that holds it.
+  const auto latest = list(acme, seen->at(10).created_at);
+  ASSERT_TRUE(latest);
+  EXPECT_GE(latest->size(), 11u);
+  EXPECT_LE(latest->size(), 40u);
+}
+
+TEST_F(SandboxGatewayTest, AListEndsAtTwoHundredPosts) {
+  for (int i = 0; i < 230; ++i)
+    ASSERT_TRUE(publish(post_to(acme, "post " + std::to_string(i), "key-" + std::to_string(i))));
+  const auto seen = list(acme);
+  ASSERT_TRUE(seen);
+  EXPECT_THAT(*seen, SizeIs(200));
+  EXPECT_EQ(seen->front().text, "post 229");
+}
+
+TEST_F(SandboxGatewayTest, APostThatIsNotVisibleYetIsInNoList) {
+  misbehave({{"visibility_delay_ms", 5'000}});
+  const auto published = publish(post_to(acme, "Late"));
+  ASSERT_TRUE(published);
+  EXPECT_THAT(*list(acme), IsEmpty());
+  clock.advance(4'999ms);
+  EXPECT_THAT(*list(acme), IsEmpty());
+  clock.advance(2ms);
+  ASSERT_TRUE(test::eventually([&] { return list(acme)->size() == 1; }));
+  EXPECT_EQ(list(acme)->at(0).id, published->id);
+}
+
+TEST_F(SandboxGatewayTest, WhatTheNetworkMakesOfATextStillMatchesIt) {
+  int n = 0;
+  for (const std::string text :
+       {"one\ntwo\n\nthree", "https://www.example.com/a/very/long/path?with=query&and=more#fragment end",
+        "@someone@other.example hello #Tag", "<script>alert('x')</script> & \"quotes\"", "  blanks   inside\t and around  ",
+        "emoji 👩‍👩‍👧‍👦 e\u0301", "http://a.example/x, (https://b.example/y)."}) {
+    const auto published = publish(post_to(acme, text, "k" + std::to_string(n++)));
+    ASSERT_TRUE(published) << text;
+    EXPECT_EQ(published->text, normalise_text(text)) << "in the answer";
+    EXPECT_EQ(list(acme)->at(0).text, normalise_text(text)) << "in the list";
+  }
+}
+
+TEST_F(SandboxGatewayTest, FilesAreUploadedFirstAndPublishedWithTheirDescriptions) {
+  const auto file = folder.path() / "picture.png";
+  const std::string bytes{"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde", 33};
+  std::ofstream{file, std::ios::binary} << bytes;
+  misbehave({{"media_processing_ms", 60'000}});
+  auto post = post_to(acme, "With pictures");
+  post.media = {{file.string(), "image/png", "A bell"}, {file.string(), "image/png", ""}};
+  // The files are ready when the clock says so.
+  std::atomic<bool> published{false};
+  std::thread time{[&] {
+    while (!published) {
+      clock.advance(1s);
+      std::this_thread::yield();
+    }
+  }};
+  const auto out = publish(post);
+  published = true;
+  time.join();
+  ASSERT_TRUE(out) << out.error().detail;
+  const auto posts = call("GET", "/sandbox/posts");
+  const auto& media = (posts.is_array() ? posts : posts["posts"])[0]["media"];
+  ASSERT_THAT(media, SizeIs(2)) << posts.dump();
+}
+
+TEST_F(SandboxGatewayTest, ATokenThatIsNotKnownIsUnauthorized) {
+  auto stranger = acme;
+  stranger.access_token = "not-a-token";
+  const auto f = failure_of(publish(post_to(stranger)));
+  EXPECT_EQ(f.code, errc::unauthorized);
+  EXPECT_THAT(f.detail, Not(HasSubstr("not-a-token")));
+}
+
+TEST_F(SandboxGatewayTest, WhatTheNetworkRefusesIsPermanentInItsWords) {
+  const auto too_long = failure_of(publish(post_to(acme, std::string(501, 'x'))));
+  EXPECT_EQ(too_long.code, errc::permanent);
+  EXPECT_THAT(too_long.detail, HasSubstr("422"));
+  EXPECT_THAT(too_long.detail, HasSubstr("500"));
+  EXPECT_EQ(failure_of(publish(post_to(acme, ""))).code, errc::permanent);
+  EXPECT_EQ(accepted(), 0);
+}
+
+TEST_F(SandboxGatewayTest, ATokenSpeaksForItsAccount) {
+  const auto who = test::wait_for<result<verified_account>>(
+    [&](auto done) { gateway.verify_account(acme, 30s, done); });
+  ASSERT_TRUE(who) << who.error().detail;
+  EXPECT_EQ(who->id, "acme");
+  EXPECT_EQ(who->username, "acme");
+  EXPECT_THAT(who->url, ::testing::StartsWith("http"));
+}
+
+// -- with scripted servers ------------------------------------------------------------
+
+std::string status_json(const std::string& id, const std::string& content = "<p>Hello</p>",
+                        const std::string& created = "2026-02-07T10:00:00.000Z") {
+  return json{{"id", id}, {"content", content}, {"url", "https://m.example/@acme/" + id}, {"created_at", created}}.dump();
+}
+
+TEST_F(MastodonGatewayTest, ACallCarriesTokenKeyTraceAndJson) {
+  scripted_server server{answers({http_answer(200, status_json("7"))})};
+  auto post = post_to(account_at(server.url()), "Say \"hi\" 🔔\n\xff");
+  post.correlation_id = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const auto out = publish(post);
+  ASSERT_TRUE(out) << out.error().detail;
+  EXPECT_EQ(out->id, "7");
+  EXPECT_EQ(out->url, "https://m.example/@acme/7");
+  EXPECT_EQ(format_api_time(out->created_at), "2026-02-07T10:00:00+00:00");
+  ASSERT_THAT(server.requests(), SizeIs(1));
+  const auto q = server.requests()[0];
+  EXPECT_EQ(q.line, "POST /api/v1/statuses HTTP/1.1");
+  EXPECT_EQ(q.header("authorization"), "Bearer sandbox-acme");
+  EXPECT_EQ(q.header("idempotency-key"), "key-1");
+  EXPECT_EQ(q.header("traceparent"), post.correlation_id);
+  EXPECT_EQ(q.header("content-type"), "application/json");
+  EXPECT_EQ(json::parse(q.body)["status"], "Say \"hi\" 🔔\n\xef\xbf\xbd");
+  EXPECT_FALSE(json::parse(q.body).contains("media_ids"));
+}
+
+struct answer_case {
+  std::string name;
+  std::string answer;
+  errc publish_means;
+  errc list_means;
+  std::string says;
+  std::optional<std::chrono::milliseconds> retry_after;
+};
+
+class MastodonAnswerTest : public MastodonGatewayTest, public ::testing::WithParamInterface<answer_case> {};
+
+TEST_P(MastodonAnswerTest, MeansTheSameEverywhere) {
+  const auto& c = GetParam();
+  scripted_server server{answers({c.answer})};
+  const auto published = failure_of(publish(post_to(account_at(server.url()))));
+  EXPECT_EQ(published.code, c.publish_means) << published.detail;
+  EXPECT_THAT(published.detail, HasSubstr(c.says));
+  EXPECT_THAT(published.detail, Not(HasSubstr("sandbox-acme"))) << "a secret";
+  EXPECT_THAT(published.detail, Not(HasSubstr("\n")));
+  EXPECT_EQ(published.retry_after, c.retry_after);
+  EXPECT_THAT(server.requests(), SizeIs(1)) << "one call, whatever comes";
+  const auto listed = failure_of(list(account_at(server.url())));
+  EXPECT_EQ(listed.code, c.list_means) << listed.detail;
+}
+
+std::string error_answer(int status, const std::string& words, const std::vector<std::string>& headers = {}) {
+  return http_answer(status, json{{"error", words}}.dump(), headers);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+  Answers, MastodonAnswerTest,
+  ::testing::Values(
+    answer_case{"TooMany", error_answer(429, "Too many requests", {"Retry-After: 3"}), errc::throttled, errc::throttled,
+                "Too many requests", 3s},
+    answer_case{"TooManyUntil",
+                error_answer(429, "Slow down", {"Date: Sat, 07 Feb 2026 12:00:00 GMT", "X-RateLimit-Reset: 2026-02-07T12:05:00.000000Z"}),
+                errc::throttled, errc::throttled, "Slow down", 5min},
+    answer_case{"TooManyWithoutAWait", error_answer(429, "Slow down"), errc::throttled, errc::throttled, "429", {}},
+    answer_case{"Unauthorized", error_answer(401, "The access token is invalid"), errc::unauthorized, errc::unauthorized,
+                "The access token is invalid", {}},
+    answer_case{"Forbidden", error_answer(403, "This action is not allowed"), errc::unauthorized, errc::unauthorized,
+                "not allowed", {}},
+    answer_case{"Unprocessable", error_answer(422, "Validation failed: Text character limit of 500 exceeded"), errc::permanent,
+                errc::permanent, "Validation failed: Text character limit of 500 exceeded", {}},
+    answer_case{"MultilineWords", error_answer(422, "one\r\ntwo"), errc::permanent, errc::permanent, "one  two", {}},
+    answer_case{"NotFound", error_answer(404, "Record not found"), errc::permanent, errc::permanent, "Record not found", {}},
+    answer_case{"Gone", http_answer(410, "<html>gone</html>"), errc::permanent, errc::permanent, "HTTP 410", {}},
+    answer_case{"RequestTimeout", http_answer(408), errc::transient, errc::transient, "408", {}},
+    answer_case{"TooEarly", http_answer(425), errc::transient, errc::transient, "425", {}},
+    answer_case{"Unavailable", error_answer(503, "Maintenance", {"Retry-After: 60"}), errc::transient, errc::transient,
+                "Maintenance", 60s},
+    answer_case{"InternalError", error_answer(500, "Oops"), errc::outcome_unknown, errc::transient, "Oops", {}},
+    answer_case{"BadGateway", http_answer(502, "<html><body>nginx</body></html>"), errc::outcome_unknown, errc::transient,
+                "HTTP 502", {}},
+    answer_case{"GatewayTimeout", http_answer(504), errc::outcome_unknown, errc::transient, "504", {}},
+    answer_case{"MovedForGood", http_answer(301, "", {"Location: https://new.example/"}), errc::permanent, errc::permanent,
+                "301", {}},
+    answer_case{"Redirected", http_answer(308, "", {"Location: /x"}), errc::permanent, errc::permanent, "308", {}},
+    answer_case{"Found", http_answer(302, "", {"Location: /login"}), errc::outcome_unknown, errc::transient, "302", {}},
+    answer_case{"EmptyOk", http_answer(200), errc::outcome_unknown, errc::transient, "unreadable", {}},
+    answer_case{"HtmlOk", http_answer(200, "<html>Welcome</html>"), errc::outcome_unknown, errc::transient, "unreadable", {}},
+    answer_case{"OkWithoutId", http_answer(200, R"({"content":"<p>x</p>"})"), errc::outcome_unknown, errc::transient,
+                "unreadable", {}},
+    answer_case{"OkWithoutContent", http_answer(200, R"({"id":"1"})"), errc::outcome_unknown, errc::transient, "unreadable", {}},
+    answer_case{"OkOfWrongTypes", http_answer(200, R"({"id":{},"content":7})"), errc::outcome_unknown, errc::transient,
+                "unreadable", {}},
+    answer_case{"DeepJson", http_answer(200, std::string(100'000, '[')), errc::outcome_unknown, errc::transient, "unreadable",
+                {}},
+    answer_case{"HugeBody", http_answer(200, "[" + std::string(3'000'000, ' ') + "]"), errc::outcome_unknown, errc::transient,
+                "unreadable", {}}),
+  [](const auto& info) { return info.param.name; });
+
+TEST_F(MastodonGatewayTest, NobodyListeningIsTransient) {
+  const auto nowhere = account_at("http://127.0.0.1:" + std::to_string(closed_port()));
+  EXPECT_EQ(failure_of(publish(post_to(nowhere))).code, errc::transient);
+  EXPECT_EQ(failure_of(list(nowhere)).code, errc::transient);
+}
+
+TEST_F(MastodonGatewayTest, AnAddressThatCanNeverWorkIsPermanent) {
+  for (const auto* url : {"", "ftp://m.example", "file:///etc", "http://user:secret@127.0.0.1", "http://m.example\r\nX: y"})
+    EXPECT_EQ(failure_of(publish(post_to(account_at(url)))).code, errc::permanent) << url;
+  scripted_server server{answers({http_answer(200, status_json("1"))})};
+  auto post = post_to(account_at(server.url()));
+  post.account.access_token = "bad\r\nX-Evil: yes";
+  EXPECT_EQ(failure_of(publish(post)).code, errc::permanent);
+  post = post_to(account_at(server.url()), "Hello", "key\r\nX-Evil: yes");
+  EXPECT_EQ(failure_of(publish(post)).code, errc::permanent);
+  EXPECT_THAT(server.requests(), IsEmpty());
+}
+
+TEST_F(MastodonGatewayTest, AnAnswerCutInTheMiddleLeavesTheOutcomeUnknown) {
+  scripted_server server{[](scripted_exchange& e) {
+    scripted_request q;
+    e.receive(q);
+    e.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"id\":\"1\",");
+  }};
+  EXPECT_EQ(failure_of(publish(post_to(account_at(server.url())))).code, errc::outcome_unknown);
+  EXPECT_EQ(failure_of(list(account_at(server.url()))).code, errc::transient);
+}
+
+TEST_F(MastodonGatewayTest, AnIdMayBeANumberAndTheTimeMissing) {
+  scripted_server server{answers({http_answer(200, R"({"id":42,"content":"<p>Hello</p>","uri":"https://m.example/42"})")})};
+  const auto out = publish(post_to(account_at(server.url())));
+  ASSERT_TRUE(out) << out.error().detail;
+  EXPECT_EQ(out->id, "42");
+  EXPECT_EQ(out->url, "https://m.example/42");
+  EXPECT_EQ(out->created_at, clock.now());
+}
+
+TEST_F(MastodonGatewayTest, AListWithOneUnreadableEntryIsNoList) {
+  scripted_server server{answers({http_answer(200, "[" + status_json("2") + R"(,{"id":"1"}])")})};
+  EXPECT_EQ(failure_of(list(account_at(server.url()))).code, errc::transient) << "that one could be the one looked for";
+}
+
+TEST_F(MastodonGatewayTest, AListThatNeverMovesOnEnds) {
+  scripted_server server{answers({http_answer(200, "[" + status_json("2") + "]")})};
+  const auto seen = list(account_at(server.url()));
+  ASSERT_TRUE(seen);
+  EXPECT_LE(server.requests().size(), 3u);
+}
+
+TEST_F(MastodonGatewayTest, AnAccountIdCannotLeaveItsPlaceInThePath) {
+  scripted_server server{answers({http_answer(200, "[]")})};
+  auto account = account_at(server.url());
+  account.platform_account_id = "../../x?y=1#z";
+  EXPECT_TRUE(list(account));
+  EXPECT_EQ(server.requests().at(0).line,
+            "GET /api/v1/accounts/..%2F..%2Fx%3Fy%3D1%23z/statuses?exclude_reblogs=true&limit=40 HTTP/1.1");
+}
+
+// -- uploads -----------------------------------------------------------------------------
+
+class MastodonUploadTest : public MastodonGatewayTest {
+protected:
+  outgoing_post with_file(const std::string& url) {
+    const auto file = folder.path() / "a.png";
+    std::ofstream{file, std::ios::binary} << "PNG!";
+    auto out = post_to(account_at(url));
+    out.media = {{file.string(), "image/png", "A bell"}};
+    return out;
+  }
+
+  static std::vector<std::string> lines(const scripted_server& server) {
+    std::vector<std::string> out;
+    for (const auto& q : server.requests())
+      out.push_back(q.line.substr(0, q.line.rfind(' ')));
+    return out;
+  }
+};
+
+TEST_F(MastodonUploadTest, AFileInProcessIsWaitedForBeforeTheStatus) {
+  scripted_server server{answers({http_answer(202, R"({"id":"m1"})"), http_answer(206, R"({"id":"m1"})"),
+                                  http_answer(200, R"({"id":"m1"})"), http_answer(200, status_json("7"))})};
+  const auto out = publish(with_file(server.url()));
+  ASSERT_TRUE(out) << out.error().detail;
+  EXPECT_THAT(lines(server), ElementsAre("POST /api/v2/media", "GET /api/v1/media/m1", "GET /api/v1/media/m1",
+                                         "POST /api/v1/statuses"));
+  const auto upload = server.requests()[0];
+  EXPECT_THAT(upload.body, HasSubstr("name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\nPNG!\r\n"));
+  EXPECT_THAT(upload.body, HasSubstr("name=\"description\"\r\n\r\nA bell\r\n"));
+  EXPECT_EQ(upload.header("authorization"), "Bearer sandbox-acme");
+  EXPECT_EQ(upload.header("idempotency-key"), "");
+  EXPECT_EQ(json::parse(server.requests()[3].body)["media_ids"], json({"m1"}));
+}
+
+TEST_F(MastodonUploadTest, AFailedUploadIsNeverUnknownAndNoStatusIsSent) {
+  struct upload_case {
+    std::string answer;
+    errc code;
+  };
+  for (const auto& c :
+       {upload_case{http_answer(500), errc::transient}, upload_case{http_answer(200, "odd"), errc::transient},
+        upload_case{error_answer(422, "File type not supported"), errc::permanent},
+        upload_case{error_answer(429, "Slow down", {"Retry-After: 9"}), errc::throttled},
+        upload_case{error_answer(401, "no"), errc::unauthorized}}) {
+    scripted_server server{answers({c.answer, http_answer(200, status_json("7"))})};
+    EXPECT_EQ(failure_of(publish(with_file(server.url()))).code, c.code);
+    EXPECT_THAT(lines(server), ElementsAre("POST /api/v2/media"));
+  }
+  scripted_server dropping{[](scripted_exchange& e) {
+    scripted_request q;
+    e.receive(q);
+    e.drop();
+  }};
+  EXPECT_EQ(failure_of(publish(with_file(dropping.url()))).code, errc::transient);
+}
+
+TEST_F(MastodonUploadTest, AFileThatIsNotThereIsPermanent) {
+  scripted_server server{answers({http_answer(200, status_json("7"))})};
+  auto post = with_file(server.url());
+  post.media[0].path = (folder.path() / "missing.png").string();
+  EXPECT_EQ(failure_of(publish(post)).code, errc::permanent);
+  EXPECT_THAT(server.requests(), IsEmpty());
+}
+
+TEST_F(MastodonUploadTest, AFileThatIsNeverReadyIsTransientAndNoStatusIsSent) {
+  scripted_server server{answers({http_answer(202, R"({"id":"m1"})"), http_answer(206, R"({"id":"m1"})")})};
+  auto post = with_file(server.url());
+  post.timeout = 300ms;
+  EXPECT_EQ(failure_of(publish(post)).code, errc::transient);
+  for (const auto& line : lines(server))
+    EXPECT_NE(line, "POST /api/v1/statuses");
+}
+
+TEST_F(MastodonUploadTest, WithTooLittleTimeLeftTheStatusIsNotSent) {
+  mastodon_options slow = quick();
+  slow.least_status_time = 10s;
+  mastodon_gateway careful{http, clock, slow};
+  scripted_server server{answers({http_answer(200, R"({"id":"m1"})"), http_answer(200, status_json("7"))})};
+  auto post = with_file(server.url());
+  post.timeout = 0ms;
+  const auto out = test::wait_for<result<public_post>>([&](auto done) { careful.publish(post, done); });
+  EXPECT_EQ(failure_of(out).code, errc::transient);
+  EXPECT_THAT(server.requests(), IsEmpty());
+}
+
+TEST_F(MastodonGatewayTest, EveryCallIsAnsweredOnceWhenTheLoopStops) {
+  scripted_server server{[](scripted_exchange& e) { e.hang(); }};
+  std::atomic<int> ended{0};
+  for (int i = 0; i < 20; ++i) {
+    gateway.publish(post_to(account_at(server.url())), [&](const result<public_post>& r) {
+      EXPECT_FALSE(r);
+      ++ended;
+    });
+    gateway.list_recent(account_at(server.url()), {}, 30s, [&](const result<std::vector<public_post>>& r) {
+      EXPECT_FALSE(r);
+      ++ended;
+    });
+  }
+  loop.stop();
+  EXPECT_EQ(ended, 40);
+}
+
+} // namespace
+
+} // namespace carillon::outbound

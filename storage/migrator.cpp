@@ -135,8 +135,25 @@ result<std::vector<std::string>> migrate(const std::string& url,
   connection db{options, log};
 
   // Session-level: held until this connection is closed.
-  auto owned = db.transact("prepare-schema", [](pqxx::work& tx) -> result<bool> {
+  auto present = db.transact("lock-migrations", [](pqxx::work& tx) -> result<bool> {
     tx.exec(lock_migrations);
+    return tx.exec(find_schema)[0][0].as<bool>();
+  });
+  if (!present)
+    return present.error();
+  checksums applied;
+  if (*present) {
+    auto found = read_applied(db);
+    if (!found)
+      return found.error();
+    if (auto checked = check_history(*found, files); !checked)
+      return checked.error();
+    applied = std::move(*found);
+    if (applied.size() == files.size())
+      return std::vector<std::string>{};
+  }
+
+  auto owned = db.transact("prepare-schema", [](pqxx::work& tx) -> result<bool> {
     tx.exec("SET LOCAL client_min_messages = warning");
     tx.exec(prepare_roles);
     const auto by_owner = tx.exec(select_owner)[0][0].as<bool>();
@@ -149,15 +166,10 @@ result<std::vector<std::string>> migrate(const std::string& url,
   });
   if (!owned)
     return owned.error();
-  const auto applied = read_applied(db);
-  if (!applied)
-    return applied.error();
-  if (auto checked = check_history(*applied, files); !checked)
-    return checked.error();
 
   std::vector<std::string> fresh;
   for (const auto& file : files) {
-    if (applied->contains(file.name))
+    if (applied.contains(file.name))
       continue;
     auto ran = db.transact(file.name, [&](pqxx::work& tx) -> result<done> {
       if (*owned)

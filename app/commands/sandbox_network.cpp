@@ -82,9 +82,9 @@ void add_sandbox_network_command(CLI::App& app, chosen_command& chosen) {
   auto options = std::make_shared<sandbox_options>();
   auto* command = app.add_subcommand("sandbox-network",
                                      "Run a small social network of our own, for demos and tests");
-  command->add_option("--port", options->port, "0 for any free one")->capture_default_str();
+  command->add_option("--port", options->port, "Where it listens; 0 for any free one")->capture_default_str();
   command->add_option("--address", options->address,
-                      "Whoever reaches it can post and make it misbehave")
+                      "Where it listens; whoever reaches it can post and make it misbehave")
     ->type_name("IP")
     ->capture_default_str();
   command->add_option("--data", options->data, "Keep the posts here, one JSON object a line")

@@ -83,7 +83,9 @@ protected:
 
   std::vector<job_id> listed(const job_filter& filter) {
     std::vector<job_id> out;
-    for (const auto& j : *jobs.list(everywhere, filter))
+    const auto found = jobs.list(everywhere, filter);
+    EXPECT_TRUE(found);
+    for (const auto& j : *found)
       out.push_back(j.id);
     return out;
   }
@@ -191,7 +193,9 @@ TEST_F(JobOperationsTest, CountsTellStatesQueuesAndTheOldestDueAge) {
   add_dead(me);
   db.exec("UPDATE carillon.jobs SET run_at = now() - interval '90 seconds' WHERE run_at < now()");
   std::map<std::string, job_count> by_state;
-  for (auto& row : *jobs.count(scope::tenant(data.tenant)))
+  const auto counts = jobs.count(scope::tenant(data.tenant));
+  ASSERT_TRUE(counts);
+  for (const auto& row : *counts)
     by_state[row.state] = row;
   ASSERT_EQ(by_state.size(), 3u);
   EXPECT_EQ(by_state["available"].count, 1);

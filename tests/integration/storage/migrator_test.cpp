@@ -79,11 +79,13 @@ protected:
     return out ? *out : std::vector<std::string>{};
   }
 
-  /// A role that may log in and owns the test's database.
-  std::string url_of_plain_role(const std::string& name) {
+  /// A role that may log in, and owns the test's database if asked.
+  std::string url_of_plain_role(const std::string& name, bool owns = true) {
+    as_admin("DROP ROLE IF EXISTS " + name);
     as_admin("CREATE ROLE " + name + " LOGIN");
     logins_.push_back(name);
-    as_admin("ALTER DATABASE \"" + name_ + "\" OWNER TO " + name);
+    if (owns)
+      as_admin("ALTER DATABASE \"" + name_ + "\" OWNER TO " + name);
     auto out = url;
     return out.replace(out.find("carillon@"), 8, name);
   }
@@ -338,6 +340,30 @@ TEST_F(MigratorTest, WhereTheUrlsRoleMayNeitherMakeNorTakeRolesAllIsItsOwn) {
   EXPECT_EQ(exec("SELECT tableowner FROM pg_tables WHERE tablename = 'audit_logs'"), "migrator_stranger");
   EXPECT_TRUE(check_schema(login, embedded_migrations(), log));
   EXPECT_THAT(*migrate(login, embedded_migrations(), log), IsEmpty());
+}
+
+TEST_F(MigratorTest, AMemberOfCarillonAppAloneSeesThatNothingIsMissingAndMayUseTheProgram) {
+  applied_by(embedded_migrations());
+  auto login = url_of_plain_role("migrator_app_login", false);
+  as_admin("GRANT carillon_app TO migrator_app_login");
+  const auto again = migrate(login, embedded_migrations(), log);
+  ASSERT_TRUE(again) << again.error().detail;
+  EXPECT_THAT(*again, IsEmpty());
+  EXPECT_TRUE(check_schema(login, embedded_migrations(), log));
+  session_options options;
+  options.url = login;
+  connection app{options, log};
+  const auto who = app.transact("ask", [](pqxx::work& tx) -> result<std::string> {
+    return text_or_empty(tx.exec("SELECT current_user || ' for ' || session_user")[0][0]);
+  });
+  ASSERT_TRUE(who) << who.error().detail;
+  EXPECT_EQ(*who, "carillon_app for migrator_app_login");
+
+  auto more = embedded_migrations();
+  more.push_back({"9999_create_more", "CREATE TABLE carillon.more ();"});
+  const auto refused = migrate(login, more, log);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(exec("SELECT to_regclass('carillon.more') IS NULL"), "t");
 }
 
 } // namespace

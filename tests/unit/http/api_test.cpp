@@ -150,6 +150,9 @@ struct fake_store final : store {
   ownership_store& ownership() override {
     absent();
   }
+  schedule_store& schedules() override {
+    absent();
+  }
   operations_store& operations() override {
     absent();
   }

@@ -332,17 +332,12 @@ void read_attribute(std::string_view text, std::size_t& at, tag& into) {
     into.href = decode_entities(value);
 }
 
-/// The tag or comment that `text` begins with. `a < b` and `<3` are none, nor
-/// is `<https://…>`.
+/// The tag that `text` begins with. `a < b` and `<3` are none, nor is
+/// `<https://…>`. None reaches beyond the next `<`: reading them all takes no
+/// longer than the text is.
 std::optional<tag> read_tag(std::string_view text) {
   tag out;
-  if (text.starts_with("<!--")) {
-    const auto end = text.find("-->", 4);
-    if (end == text.npos)
-      return std::nullopt;
-    out.length = end + 3;
-    return out;
-  }
+  text = text.substr(0, text.find('<', 1));
   std::size_t at = 1;
   if (at < text.size() && text[at] == '/')
     ++at;
@@ -388,7 +383,16 @@ std::string remove_mark_up(std::string_view text) {
   std::string out;
   std::string href;
   std::size_t link_from = std::string::npos;
+  bool comments_end = true;
   while (!text.empty()) {
+    if (comments_end && text.starts_with("<!--")) {
+      const auto end = text.find("-->", 4);
+      comments_end = end != text.npos;
+      if (comments_end) {
+        text.remove_prefix(end + 3);
+        continue;
+      }
+    }
     if (text.front() == '<') {
       if (auto t = read_tag(text)) {
         text.remove_prefix(t->length);
@@ -414,24 +418,27 @@ std::string remove_mark_up(std::string_view text) {
   return out;
 }
 
+/// Whoever writes a text chooses how deep it nests, so there is an end. What is
+/// still not stable then comes from nobody who means to be read.
 template <class Step>
-std::string until_stable(std::string text, Step step) {
-  for (;;) {
+std::string until_stable(std::string text, int most_rounds, Step step) {
+  for (int i = 0; i < most_rounds; ++i) {
     auto next = step(text);
     if (next == text)
-      return text;
+      break;
     text = std::move(next);
   }
+  return text;
 }
 
 } // namespace
 
 std::string normalise_text(std::string_view text) {
-  return until_stable(std::string{text}, [](std::string_view round) {
+  return until_stable(std::string{text}, 4, [](std::string_view round) {
     auto plain = until_stable(
-      collapse_blanks(round),
+      collapse_blanks(round), 8,
       [](std::string_view t) { return collapse_blanks(remove_mark_up(t)); });
-    return until_stable(std::move(plain), [](std::string_view t) {
+    return until_stable(std::move(plain), 8, [](std::string_view t) {
       return reduce_links(t);
     });
   });

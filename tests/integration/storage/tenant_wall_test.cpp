@@ -10,6 +10,7 @@
 #include "storage/notification_repository.hpp"
 #include "storage/ownership_repository.hpp"
 #include "storage/post_repository.hpp"
+#include "storage/schedule_repository.hpp"
 #include "storage/social_account_repository.hpp"
 #include "storage/workspace_repository.hpp"
 #include "tests/support/seed.hpp"
@@ -44,7 +45,7 @@ protected:
     for (const auto* table :
          {"tenants", "users", "workspaces", "workspace_memberships", "posts", "post_targets", "approval_decisions",
           "social_accounts", "notifications", "notification_preferences", "notification_deliveries", "jobs",
-          "job_history", "personal_access_tokens"})
+          "job_history", "personal_access_tokens", "schedule_entries"})
       out += db.exec("SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM carillon."
                      + std::string{table} + " t") + "\n";
     return out + db.exec("SELECT count(*) FROM carillon.audit_logs WHERE tenant_id = " + test::quoted(acme.tenant));
@@ -78,6 +79,7 @@ protected:
   notification_repository notifications{db.connection()};
   ownership_repository ownership{db.connection()};
   post_repository posts{db.connection()};
+  schedule_repository schedules{db.connection()};
   social_account_repository accounts{db.connection(), test::test_cipher()};
   workspace_repository workspaces{db.connection()};
 };
@@ -183,6 +185,18 @@ TEST_F(TenantWallTest, WorkspacesAreNotThere) {
   for (const auto& w : listed->items)
     EXPECT_EQ(w.tenant, rival.tenant);
   EXPECT_EQ(workspaces.load_tenant(there)->id, rival.tenant);
+}
+
+TEST_F(TenantWallTest, SchedulesAreNeitherSeenNorRun) {
+  db.exec("INSERT INTO carillon.schedule_entries (workspace_id, kind, tenant_id, time_zone, last_run_at, next_run_at) "
+          "VALUES (" + test::quoted(acme.workspace) + ", 'cleanup_old_notifications', " + test::quoted(acme.tenant)
+          + ", 'UTC', now(), now() + interval '1 hour')");
+  before = everything();
+  EXPECT_THAT(*schedules.summaries(there), IsEmpty());
+  EXPECT_THAT(*schedules.upcoming(there, 100), IsEmpty());
+  expect_not_found(schedules.find_workspace(there, acme.workspace));
+  std::optional<workspace_id> after;
+  expect_not_found(schedules.run_now(there, "cleanup_old_notifications", acme.workspace, after, 100));
 }
 
 TEST_F(TenantWallTest, UsersAreNotThere) {

@@ -81,7 +81,7 @@ private:
 
 /// What became of one task.
 struct outcome {
-  db_task_ptr task;
+  std::weak_ptr<db_task> task;
   std::mutex mutex;
   std::condition_variable changed;
   int ran = 0;
@@ -125,7 +125,8 @@ protected:
   /// Hands `body` to the pool from an actor of its own.
   outcome_ptr run(std::function<void(store&)> body, std::chrono::milliseconds within = patience) {
     auto out = std::make_shared<outcome>();
-    auto task = out->task = std::make_shared<db_task>();
+    auto task = std::make_shared<db_task>();
+    out->task = task;
     task->name = "task";
     task->expires = std::chrono::steady_clock::now() + within;
     task->run = [out, body = std::move(body)](store& db) {
@@ -154,7 +155,7 @@ protected:
   /// The time of a task runs out while it waits. Only between two messages
   /// that the pool has answered: nobody else looks at it then.
   static void expire(const outcome_ptr& waiting) {
-    waiting->task->expires = std::chrono::steady_clock::now() - 1ms;
+    waiting->task.lock()->expires = std::chrono::steady_clock::now() - 1ms;
   }
 
   static std::function<void(store&)> nothing() {

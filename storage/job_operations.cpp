@@ -115,7 +115,8 @@ constexpr auto revive = R"sql(
 constexpr auto insert_audit = R"sql(
   INSERT INTO carillon.audit_logs (id, tenant_id, admin_id, action, auditable_type, auditable_id, description,
                                    metadata, ip_address, request_id)
-  VALUES ($1, $2, $3, 'update', 'other', $4, $5, $6::jsonb, left($7, 45), left($8, 50))
+  VALUES ($1, (SELECT id FROM carillon.tenants WHERE id = $2), $3, 'update', 'other', $4, $5, $6::jsonb,
+          left($7, 45), left($8, 50))
 )sql";
 
 constexpr auto upsert_control = R"sql(

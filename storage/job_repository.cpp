@@ -153,6 +153,11 @@ constexpr auto insert_manifest = R"sql(
                   CASE WHEN $4 THEN current_setting('synchronous_commit') ELSE 'off' END, true)
 )sql";
 
+constexpr auto insert_suspects_manifests = R"sql(
+  INSERT INTO carillon.job_manifests (incarnation, batch, job_ids)
+  SELECT $1, $2 + n - 1, ARRAY[id] FROM unnest($3::uuid[]) WITH ORDINALITY AS s (id, n)
+)sql";
+
 constexpr auto delete_manifests = R"sql(
   DELETE FROM carillon.job_manifests WHERE incarnation = $1 AND batch = ANY($2::bigint[])
 )sql";
@@ -453,24 +458,26 @@ result<due_jobs> job_repository::take_due(const node_identity& me, const due_que
 
     auto number = query.first_batch;
     job_batch common;
-    int suspects = 0;
+    std::vector<job_id> suspects;
     for (auto& j : found) {
-      if (j.suspicion > 0 && ++suspects > query.suspects) {
-        out.suspects_left = true;
-      } else if (j.suspicion > 0) {
-        out.batches.emplace_back();
+      if (j.suspicion == 0) {
+        common.jobs.push_back(std::move(j));
+      } else if (static_cast<int>(suspects.size()) < query.suspects) {
+        suspects.push_back(j.id);
+        out.batches.push_back({number++, {}});
         out.batches.back().jobs.push_back(std::move(j));
       } else {
-        common.jobs.push_back(std::move(j));
+        out.suspects_left = true;
       }
     }
-    if (!common.jobs.empty())
+    if (!suspects.empty())
+      tx.exec_params(insert_suspects_manifests, me.incarnation, query.first_batch, uuid_array(suspects));
+    if (!common.jobs.empty()) {
+      common.number = number;
+      tx.exec_params(insert_manifest, me.incarnation, common.number,
+                     array_of(common.jobs, [](std::string& text, const job& j) { text += to_string(j.id); }),
+                     !suspects.empty());
       out.batches.push_back(std::move(common));
-    for (auto& batch : out.batches) {
-      batch.number = number++;
-      tx.exec_params(insert_manifest, me.incarnation, batch.number,
-                     array_of(batch.jobs, [](std::string& text, const job& j) { text += to_string(j.id); }),
-                     suspects > 0);
     }
     if (out.complete) {
       const auto next = tx.exec_params(select_next_due, shards, kinds);
@@ -515,7 +522,7 @@ result<concluded_jobs> job_repository::conclude(const node_identity& me,
           move_to_history(tx, {report.id}, job_state::discarded);
           // A kind with an effect on what it worked on tells people itself
           // (actors/jobs/job_feed.cpp, abandon).
-          if (work.kind != kinds::publish_post && work.kind != kinds::send_notification_email)
+          if (!settles_itself(work.kind))
             tell_admins(tx, work, report.error, out.after_commit);
           out.discarded.push_back(report.id);
           break;

@@ -35,10 +35,14 @@ constexpr auto lock_expired_leases = R"sql(
   WHERE expires_at <= clock_timestamp() FOR UPDATE SKIP LOCKED
 )sql";
 
-// Waits for the fenced transactions that still hold the row.
+// Waits for the fenced transactions that still hold the row; the clock is read
+// after them, so that nothing fenced happened later than `ended_at`.
 constexpr auto end_incarnation = R"sql(
-  UPDATE carillon.node_incarnations SET ended_at = clock_timestamp()
-  WHERE incarnation = $1 AND ended_at IS NULL
+  WITH held AS MATERIALIZED (
+    SELECT incarnation FROM carillon.node_incarnations
+    WHERE incarnation = $1 AND ended_at IS NULL FOR UPDATE)
+  UPDATE carillon.node_incarnations i SET ended_at = clock_timestamp()
+  FROM held WHERE i.incarnation = held.incarnation
 )sql";
 
 constexpr auto free_shards_of = R"sql(

@@ -11,6 +11,8 @@
 #include "actors/protocol/region.hpp"
 #include "actors/timer.hpp"
 #include "domain/ports/delivery_store.hpp"
+#include "domain/ports/push_store.hpp"
+#include "domain/ports/sms_store.hpp"
 
 namespace carillon {
 
@@ -32,7 +34,7 @@ constexpr shard_id history_shard = 0;
 constexpr milliseconds conclude_retry{500};
 /// So many suspects are in hand at a time: should one of them kill this node
 /// as well, not many are left that have to run alone.
-constexpr int most_suspects = 32;
+constexpr int most_suspects = 128;
 /// Room between a kind's own timeout and the moment the feed stops believing
 /// that its runner is alive.
 constexpr std::chrono::seconds runner_grace{5};
@@ -194,6 +196,10 @@ result<done> abandon(store& db, const node_identity& me, const job& work,
   }
   if (work.kind == kinds::send_notification_email)
     return db.deliveries().conclude_email(me, work, {email_outcome::kind::failed, reason});
+  if (work.kind == kinds::send_notification_push)
+    return db.pushes().conclude(me, work, {}, {delivery_outcome::kind::failed, reason});
+  if (work.kind == kinds::send_notification_sms)
+    return db.texts().conclude(me, work, {delivery_outcome::kind::failed, reason}, {});
   auto discarded = db.jobs().conclude(me, {{work.id, job_report::kind::discarded, reason, {}, 0}}, {});
   if (!discarded)
     return discarded.error();
@@ -208,7 +214,7 @@ void read_more_if_room(self_pointer self) {
     read_due(self, *std::exchange(state.read_again, std::nullopt));
     return;
   }
-  if (state.suspects_left && state.suspects == 0 && !state.suspect && !state.alone) {
+  if (state.suspects_left && state.suspects <= most_suspects / 2 && !state.suspect && !state.alone) {
     state.suspects_left = false;
     read_due(self, read_kind::full);
     return;
@@ -248,7 +254,7 @@ void write_conclusions(self_pointer self) {
               log->error("job-discarded", {{"job", to_string(id)}, {"kind", work->kind},
                                            {"workspace", to_string(work->workspace)},
                                            {"correlation", work->correlation_id}});
-              if (work->kind == kinds::publish_post || work->kind == kinds::send_notification_email)
+              if (settles_itself(work->kind))
                 if (auto r = abandon(db, me, *work, "every attempt failed"); !r)
                   log->error("job-abandon-failed", {{"job", to_string(id)}, {"error", r.error().detail}});
             }
@@ -490,8 +496,10 @@ void read_due(self_pointer self, read_kind how) {
         if (due->next_in)
           state.timer.arm(self, std::max(*due->next_in, milliseconds{1}));
       } else if (due.error().code == errc::outcome_unknown) {
-        // The manifest may be there: its batch numbers are used up.
-        state.next_batch += state.context->settings.batch_size + static_cast<int>(state.in_hand.size());
+        // Its manifests may be there: the numbers are used up, and nothing of
+        // them was begun.
+        for (int i = 0; i <= most_suspects; ++i)
+          state.finished.push_back(state.next_batch++);
       }
       state.let_go.clear();
       state.timer.arm(self, state.context->settings.job_sweep_every);

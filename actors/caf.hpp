@@ -17,4 +17,10 @@ using answers = caf::replies_to<Inputs...>;
 template <class... Inputs>
 using accepts = caf::reacts_to<Inputs...>;
 
+/// Messages that wait for this actor, as far as it has looked at them.
+template <class Self>
+std::size_t mailbox_depth(Self* self) {
+  return self->mailbox().size();
+}
+
 } // namespace carillon

@@ -167,7 +167,8 @@ database_actor::behavior_type dispatcher(dispatcher_pointer self, database_optio
                           {{"workers", std::to_string(state.workers.size())},
                            {"busy", std::to_string(state.workers.size() - state.idle.size())},
                            {"queued", std::to_string(state.queue.size())},
-                           {"refused", std::to_string(state.refused)}},
+                           {"refused", std::to_string(state.refused)},
+                           {"mailbox", std::to_string(mailbox_depth(self))}},
                           {}};
     },
   };

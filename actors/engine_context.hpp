@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,10 +11,14 @@
 #include "actors/jobs/job_handler.hpp"
 #include "actors/jobs/ready_queue.hpp"
 #include "actors/protocol/database.hpp"
+#include "actors/protocol/realtime.hpp"
 #include "domain/ownership.hpp"
 #include "domain/ports/log.hpp"
 #include "domain/ports/mail_transport.hpp"
+#include "domain/ports/metrics.hpp"
 #include "domain/ports/publish_store.hpp"
+#include "domain/ports/push_gateway.hpp"
+#include "domain/ports/sms_gateway.hpp"
 #include "domain/ports/social_gateway.hpp"
 
 namespace carillon {
@@ -57,6 +62,13 @@ struct engine_settings {
   std::chrono::milliseconds publish_timeout{30'000};
   publish_rules publishing;
 
+  std::chrono::milliseconds live_recheck_every{30'000};
+  std::size_t live_max_connections_per_user = 20;
+
+  /// Texts that a tenant may send on a day in UTC; 0: no limit.
+  int sms_daily_cap = 0;
+  std::size_t sms_max_characters = 320;
+
   std::string frontend_url;
   std::chrono::milliseconds database_timeout{15'000};
 };
@@ -70,7 +82,16 @@ struct engine_context {
   std::map<network, std::shared_ptr<social_gateway>> gateways;
   std::shared_ptr<mail_transport> mail;
   std::shared_ptr<const mail_renderer> mail_templates;
+  /// Where one click ends e-mail about a type or a category of this user;
+  /// null: mails carry no such link.
+  std::function<std::string(const tenant_id&, const user_id&, const std::string& about)> unsubscribe_url;
+  std::shared_ptr<push_gateway> push; ///< Null: no key to send with.
+  std::shared_ptr<sms_gateway> sms;   ///< Null: no provider is configured.
   logger* log = nullptr;
+  /// Never null.
+  std::shared_ptr<metrics> measured = std::make_shared<no_metrics>();
+  /// Never null.
+  realtime_link_ptr realtime = std::make_shared<realtime_link>();
   lease_clock lease;
 };
 using engine_context_ptr = std::shared_ptr<engine_context>;

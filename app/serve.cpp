@@ -7,22 +7,30 @@
 #include <thread>
 
 #include <caf/all.hpp>
+#include <sys/resource.h>
 
 #include "actors/database.hpp"
 #include "actors/engine_context.hpp"
 #include "actors/node/node.hpp"
 #include "app/exit_code.hpp"
+#include "app/prometheus_metrics.hpp"
 #include "domain/clock.hpp"
 #include "domain/ports/operations_store.hpp"
+#include "domain/ports/push_store.hpp"
 #include "http/api.hpp"
+#include "http/handlers/demo/routes.hpp"
 #include "http/handlers/internal/routes.hpp"
+#include "http/live/routes.hpp"
 #include "http/password_hasher.hpp"
 #include "http/public_routes.hpp"
 #include "http/server.hpp"
+#include "http/unsubscribe_token.hpp"
 #include "outbound/curl_loop.hpp"
 #include "outbound/delivery/mail/file_transport.hpp"
 #include "outbound/delivery/mail/mustache_mail_renderer.hpp"
 #include "outbound/delivery/mail/smtp_transport.hpp"
+#include "outbound/delivery/sms/http_sms_gateway.hpp"
+#include "outbound/delivery/web_push/web_push_gateway.hpp"
 #include "outbound/http_client.hpp"
 #include "outbound/social/mastodon/mastodon_gateway.hpp"
 #include "storage/listener.hpp"
@@ -47,8 +55,9 @@ storage::session_options session_for(const config::settings& s, std::string name
 
 database_actor make_pool(caf::actor_system& system, const config::settings& s,
                          const std::string& name, int workers,
-                         const storage::token_cipher& tokens, logger& log) {
+                         const storage::token_cipher& tokens, live_events& live, logger& log) {
   auto session = session_for(s, "carillon-" + name);
+  session.live = &live;
   return spawn_database(system, {name, static_cast<std::size_t>(workers), s.database.queue_limit,
                                  [session, &tokens, &log] {
                                    return storage::make_pg_store(session, tokens, log);
@@ -79,6 +88,69 @@ std::shared_ptr<mail_transport> make_mail(outbound::curl_loop& loop, const confi
   return std::make_shared<outbound::smtp_transport>(loop, options);
 }
 
+/// The platform's key for push services: the configured one, else the one in
+/// the database, made by whoever comes first. Without a key there is no push;
+/// everything else goes on.
+std::optional<outbound::vapid_signer> find_vapid_key(const config::settings& s, const storage::token_cipher& tokens,
+                                                     logger& log) {
+  auto key = s.push.vapid_private_key;
+  if (key.empty()) {
+    auto candidate = outbound::make_vapid_key();
+    if (candidate)
+      candidate = storage::make_pg_store(session_for(s, "carillon-start"), tokens, log)
+                    ->pushes()
+                    .share_secret("vapid_private_key", *candidate);
+    if (!candidate) {
+      log.error("push-has-no-key", {{"error", candidate.error().detail}});
+      return std::nullopt;
+    }
+    key = std::move(*candidate);
+  }
+  auto signer = outbound::vapid_signer::from(
+    key, s.push.vapid_subject.empty() ? "mailto:" + s.mail.from_address : s.push.vapid_subject);
+  if (!signer) {
+    log.error("push-has-no-key", {{"error", signer.error().detail}});
+    return std::nullopt;
+  }
+  return std::move(*signer);
+}
+
+outbound::web_push_options push_options_of(const config::push_settings& s) {
+  return {std::chrono::duration_cast<std::chrono::seconds>(s.time_to_live), s.timeout, s.trusted_hosts};
+}
+
+outbound::sms_provider_options sms_options_of(const config::sms_settings& s) {
+  outbound::sms_provider_options out;
+  out.url = s.url;
+  out.method = s.method == config::sms_method::put ? "PUT" : "POST";
+  out.content_type = s.content_type;
+  out.fields = s.fields;
+  out.body = s.body;
+  out.from = s.from;
+  switch (s.auth) {
+    case config::sms_auth::none:
+      out.auth = outbound::sms_auth::none;
+      break;
+    case config::sms_auth::basic:
+      out.auth = outbound::sms_auth::basic;
+      break;
+    case config::sms_auth::bearer:
+      out.auth = outbound::sms_auth::bearer;
+      break;
+    case config::sms_auth::header:
+      out.auth = outbound::sms_auth::header;
+      break;
+  }
+  out.username = s.username;
+  out.secret = s.secret;
+  out.header = s.auth_header;
+  out.success_statuses = s.success_statuses;
+  out.id_pointer = s.id_pointer;
+  out.error_pointers = s.error_pointers;
+  out.timeout = s.timeout;
+  return out;
+}
+
 void apply_hot(const config::settings& s, engine_context& context, stderr_log& log) {
   context.hot.jobs_max_in_flight = s.jobs.max_in_flight;
   context.hot.publishing_per_workspace = s.publishing.max_in_flight_per_workspace;
@@ -94,6 +166,11 @@ engine_settings engine_settings_of(const config::settings& s) {
   out.batch_size = s.jobs.batch_size;
   out.job_sweep_every = s.jobs.sweep_every;
   out.conclude_linger = s.jobs.conclude_linger;
+  out.max_crashes = s.jobs.max_crashes;
+  out.ready = {s.jobs.max_running_per_workspace, s.jobs.breaker_failures, s.jobs.breaker_cool_down};
+  const auto hours = [](std::chrono::milliseconds d) { return std::chrono::duration_cast<std::chrono::hours>(d); };
+  out.history = {hours(s.jobs.keep_history_short), hours(s.jobs.keep_history_standard),
+                 hours(s.jobs.keep_history_long)};
   out.restart_min_backoff = s.workspaces.restart_min_backoff;
   out.restart_max_backoff = s.workspaces.restart_max_backoff;
   out.restart_intensity = s.workspaces.restart_intensity;
@@ -105,6 +182,10 @@ engine_settings engine_settings_of(const config::settings& s) {
   out.publishing.reconcile_deadline = s.publishing.reconcile_deadline;
   out.publishing.retry_delays = s.publishing.retry_delays;
   out.publishing.retry_jitter = s.publishing.retry_jitter;
+  out.sms_daily_cap = s.sms.daily_cap;
+  out.sms_max_characters = static_cast<std::size_t>(s.sms.max_characters);
+  out.live_recheck_every = s.live.recheck_every;
+  out.live_max_connections_per_user = s.live.max_connections_per_user;
   out.frontend_url = s.api.frontend_url;
   out.database_timeout = s.database.statement_timeout + std::chrono::seconds{5};
   return out;
@@ -126,8 +207,16 @@ http::server_options server_options_of(const config::http_settings& s) {
   return out;
 }
 
+/// The first signs; those of former secrets are still read.
+std::vector<std::string> unsubscribe_keys_of(const config::settings& s) {
+  std::vector<std::string> out{http::unsubscribe_key(config::token_key_bytes(s.secrets.token_key))};
+  for (const auto& former : s.secrets.former_token_keys)
+    out.push_back(http::unsubscribe_key(config::token_key_bytes(former)));
+  return out;
+}
+
 http::api_settings api_settings_of(const config::settings& s) {
-  return {s.api.compat_platform_codes, s.api.frontend_url};
+  return {s.api.compat_platform_codes, s.api.frontend_url, unsubscribe_keys_of(s)};
 }
 
 http::api_options api_options_of(const config::settings& s) {
@@ -135,6 +224,34 @@ http::api_options api_options_of(const config::settings& s) {
   out.deadline = s.http.request_timeout;
   out.auth_limit.requests = s.http.auth_rate_limit_per_minute;
   return out;
+}
+
+http::live::service_ptr make_live_service(const config::settings& s, realtime_link_ptr link, logger& log) {
+  http::live::service_options out;
+  out.key = s.live.app_key;
+  out.secret = s.live.app_secret;
+  if (out.secret.empty()) {
+    out.secret = http::live::make_secret();
+    log.info("live-secret-made", {{"hint", "live.app_secret is empty: this start signs with a secret of its own, "
+                                           "which other nodes do not know"}});
+  }
+  out.activity_timeout = s.live.activity_timeout;
+  out.write_timeout = s.http.write_timeout;
+  out.max_connections = s.live.max_connections;
+  out.max_channels = s.live.max_channels;
+  out.max_frame_bytes = s.live.max_frame_bytes;
+  out.max_messages_per_second = s.live.max_messages_per_second;
+  out.max_queued_bytes = s.live.max_queued_bytes;
+  return std::make_shared<http::live::service>(std::move(out), std::move(link), log);
+}
+
+/// Each live client holds a connection.
+void raise_open_files() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+    return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
 }
 
 /// What runs, so that a reload compares with it and operators can see it.
@@ -233,6 +350,7 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   const auto signals = handled_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  raise_open_files();
 
   if (auto checked = storage::check_schema(s.database.url, storage::embedded_migrations(), log); !checked) {
     log.error("cannot-start", {{"reason", checked.error().detail}});
@@ -250,7 +368,22 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   outbound::curl_loop network_loop;
   // A slow relay must hold up mail only.
   outbound::curl_loop mail_loop;
+  // Push services are chosen by users: those that stall must not hold up what
+  // is sent elsewhere.
+  outbound::curl_loop push_loop;
   outbound::http_client client{network_loop};
+  outbound::http_client_options push_client_options;
+  push_client_options.max_response_bytes = 4'096;
+  outbound::http_client push_client{push_loop, push_client_options};
+  std::shared_ptr<sms_gateway> sms;
+  if (!s.sms.url.empty()) {
+    auto provider = outbound::http_sms_gateway::make(client, clock, sms_options_of(s.sms));
+    if (!provider) {
+      log.error("cannot-start", {{"reason", "sms: " + provider.error().detail}});
+      return exit_failure;
+    }
+    sms = std::move(*provider);
+  }
   http::password_hasher passwords{{s.auth.bcrypt_cost, 64}, log};
   live_configuration live{configuration};
 
@@ -262,14 +395,31 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   auto context = std::make_shared<engine_context>();
   context->settings = engine_settings_of(s);
   context->log = &log;
-  context->databases = {make_pool(system, s, "interactive", s.database.interactive_connections, tokens, log),
-                        make_pool(system, s, "background", s.database.background_connections, tokens, log),
-                        make_pool(system, s, "control", 1, tokens, log)};
+  const auto measured = std::make_shared<prometheus_metrics>(clock);
+  context->measured = measured;
+  const auto realtime = context->realtime;
+  context->databases
+    = {make_pool(system, s, "interactive", s.database.interactive_connections, tokens, *realtime, log),
+       make_pool(system, s, "background", s.database.background_connections, tokens, *realtime, log),
+       make_pool(system, s, "control", 1, tokens, *realtime, log)};
   context->handlers = built_in_handlers();
   context->gateways[network::mastodon] = std::make_shared<outbound::mastodon_gateway>(client, clock);
   context->mail = make_mail(mail_loop, s.mail);
   context->mail_templates = std::make_shared<outbound::mustache_mail_renderer>(outbound::mail_renderer_options{
     s.mail.templates, s.mail.from_address, s.mail.from_name, s.api.frontend_url});
+  if (!s.mail.unsubscribe_base.empty())
+    context->unsubscribe_url = [base = s.mail.unsubscribe_base, key = unsubscribe_keys_of(s).front()](
+                                 const tenant_id& tenant, const user_id& user, const std::string& about) {
+      return base + (base.ends_with('/') ? "" : "/") + "unsubscribe/"
+             + http::make_unsubscribe_token(key, {tenant, user, about});
+    };
+  std::string push_public_key;
+  if (auto signer = find_vapid_key(s, tokens, log)) {
+    push_public_key = signer->public_key();
+    context->push = std::make_shared<outbound::web_push_gateway>(push_client, clock, std::move(*signer),
+                                                                 push_options_of(s.push));
+  }
+  context->sms = std::move(sms);
   apply_hot(s, *context, log);
 
   auto node = spawn_node(system, context, s.jobs.shutdown_grace);
@@ -283,7 +433,12 @@ int run_serve(const config::source& source, const config::loaded& configuration,
       [node](std::string payload) { caf::anon_send(node, atom::hint_v, std::move(payload)); },
       [node] { caf::anon_send(node, atom::sweep_v); }, log};
 
-    http::api public_api{system, context->databases.interactive, http::public_routes(passwords, {}, clock), clock, log,
+    const auto live_service = make_live_service(s, realtime, log);
+    auto routes = http::public_routes(
+      passwords, {}, clock, {push_public_key, s.push.trusted_hosts, s.push.max_subscriptions_per_user}, live_service);
+    for (auto& page : http::demo_routes({s.api.frontend_url, s.live.app_key}))
+      routes.push_back(std::move(page));
+    http::api public_api{system, context->databases.interactive, std::move(routes), clock, log,
                          api_settings_of(s), api_options_of(s),
                          [node](const hint& h) { caf::anon_send(node, atom::hint_v, h); }};
     http::api internal_api{system, context->databases.interactive,
@@ -292,18 +447,29 @@ int run_serve(const config::source& source, const config::loaded& configuration,
                                                     const auto now = live.get();
                                                     return config::describe(now.values, now.origins);
                                                   },
-                                                  s.internal.operator_token}),
-                           clock, log, api_settings_of(s), api_options_of(s), [](const hint&) {}};
+                                                  s.internal.operator_token, context->settings.node,
+                                                  [measured](const auto& report, const auto& jobs) {
+                                                    return measured->render(report, jobs);
+                                                  }}),
+                           clock, log, api_settings_of(s), api_options_of(s),
+                           [node](const hint& h) { caf::anon_send(node, atom::hint_v, h); }};
     auto internal_options = server_options_of(s.http);
     internal_options.address = s.internal.address;
     internal_options.port = s.internal.port;
     internal_options.io_threads = 1;
     internal_options.cors_origins.clear();
+    http::api live_api{system, context->databases.interactive, http::websocket_routes(live_service), clock, log,
+                       api_settings_of(s), api_options_of(s), [](const hint&) {}};
+    auto live_options = server_options_of(s.http);
+    live_options.port = s.live.port;
     http::server public_server{server_options_of(s.http), public_api.dispatcher(), log};
     http::server internal_server{internal_options, internal_api.dispatcher(), log};
+    http::server live_server{live_options, live_api.dispatcher(), log};
     try {
       public_server.start();
       internal_server.start();
+      if (s.live.port != 0)
+        live_server.start();
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - started_at);
       log.info("ready", {{"http", "http://" + s.http.address + ":" + std::to_string(public_server.port())},
@@ -318,6 +484,7 @@ int run_serve(const config::source& source, const config::loaded& configuration,
       exit_code = exit_failure;
     }
     public_server.stop(s.http.shutdown_grace);
+    live_server.stop(s.http.shutdown_grace);
     internal_server.stop(std::chrono::milliseconds{0});
   }
 
@@ -333,6 +500,7 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   caf::anon_send_exit(node, caf::exit_reason::user_shutdown);
   network_loop.stop();
   mail_loop.stop();
+  push_loop.stop();
   for (auto* pool : {&context->databases.interactive, &context->databases.background, &context->databases.control})
     caf::anon_send_exit(*pool, caf::exit_reason::user_shutdown);
   context->databases = {};

@@ -472,6 +472,13 @@ private:
         && s.mail.transport == mail_transport::smtp)
       refuse("mail.security",
              "is \"none\" beside a mail.username; the password would travel in clear");
+    if (!s.sms.url.empty() && s.sms.auth != sms_auth::none) {
+      if (s.sms.secret.empty())
+        refuse("sms.secret", "is empty beside sms.auth");
+      if (s.sms.url.starts_with("http://") && !s.sms.url.starts_with("http://127.0.0.1")
+          && !s.sms.url.starts_with("http://localhost"))
+        refuse("sms.url", "is not https beside sms.auth; the secret would travel in clear");
+    }
   }
 
   std::string place(std::uint32_t line) const {

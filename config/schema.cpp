@@ -18,6 +18,8 @@ using std::chrono::seconds;
 
 constexpr std::array<std::string_view, 2> mail_transport_names = {"file", "smtp"};
 constexpr std::array<std::string_view, 3> mail_security_names = {"none", "starttls", "tls"};
+constexpr std::array<std::string_view, 2> sms_method_names = {"POST", "PUT"};
+constexpr std::array<std::string_view, 4> sms_auth_names = {"none", "basic", "bearer", "header"};
 constexpr std::array<std::string_view, 2> log_format_names = {"json", "text"};
 constexpr std::array<std::string_view, 4> log_level_names = {"debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 2> scheduling_names = {"stealing", "sharing"};
@@ -27,6 +29,12 @@ std::span<const std::string_view> names_of(mail_transport) {
 }
 std::span<const std::string_view> names_of(mail_security) {
   return mail_security_names;
+}
+std::span<const std::string_view> names_of(sms_method) {
+  return sms_method_names;
+}
+std::span<const std::string_view> names_of(sms_auth) {
+  return sms_auth_names;
 }
 std::span<const std::string_view> names_of(log_format) {
   return log_format_names;
@@ -178,6 +186,50 @@ constexpr text_rule operator_token_rule = {
   "empty or 16 and more characters without spaces", [](std::string_view text) {
     return text.empty() || (text.size() >= 16 && is_visible(text));
   }};
+constexpr text_rule vapid_key_rule = {
+  "empty or 43 characters of base64url", [](std::string_view text) {
+    return text.empty()
+           || (text.size() == 43
+               && text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == text.npos);
+  }};
+constexpr text_rule vapid_subject_rule = {
+  "empty, mailto:… or https://…", [](std::string_view text) {
+    return text.empty() || (text.starts_with("mailto:") && is_mailbox(text.substr(7)))
+           || (text.starts_with("https://") && is_web_url(text));
+  }};
+constexpr text_rule host_and_port_rule = {
+  "host names or addresses, with or without a port", [](std::string_view text) {
+    return !text.empty() && is_visible(text) && text.find_first_of("/@") == text.npos;
+  }};
+constexpr text_rule optional_web_url_rule = {
+  "empty or a URL with http:// or https://",
+  [](std::string_view text) { return text.empty() || is_web_url(text); }};
+constexpr text_rule sms_field_rule = {
+  "name=template", [](std::string_view text) {
+    const auto equals = text.find('=');
+    return equals != text.npos && equals > 0 && is_one_line(text);
+  }};
+constexpr text_rule header_name_rule = {
+  "the name of an HTTP header", [](std::string_view text) {
+    return !text.empty() && is_visible(text) && text.find_first_of(":,;\"()<>@/[]?={}\\") == text.npos;
+  }};
+constexpr text_rule status_rule = {
+  "HTTP statuses such as 201 or 200-299", [](std::string_view text) {
+    return (text.size() == 3 || (text.size() == 7 && text[3] == '-'))
+           && text.find_first_not_of("0123456789-") == text.npos;
+  }};
+constexpr text_rule pointer_rule = {
+  "empty or a JSON pointer", [](std::string_view text) {
+    return (text.empty() || text.starts_with('/')) && is_one_line(text);
+  }};
+constexpr text_rule app_key_rule = {
+  "1 to 64 letters, digits, '-' or '_'", [](std::string_view text) {
+    return !text.empty() && text.size() <= 64
+           && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+                return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z')
+                       || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
+              });
+  }};
 constexpr text_rule path_rule = {
   "a path", [](std::string_view text) { return !text.empty() && is_one_line(text); }};
 constexpr text_rule optional_path_rule = {"empty or a path", is_one_line};
@@ -248,7 +300,10 @@ constexpr section_schema all_sections[] = {
   {"jobs", "The job engine."},
   {"workspaces", "The actors of a workspace and their supervision."},
   {"publishing", "How posts go out."},
+  {"live", "Live events over WebSockets and event streams (docs/live.md)."},
   {"mail", "How notification mails go out."},
+  {"push", "Push messages to browsers (docs/push-and-sms.md)."},
+  {"sms", "Text messages by any provider that takes them over HTTP (docs/push-and-sms.md)."},
   {"secrets", "Keys that protect what is stored."},
   {"auth", "Passwords."},
   {"log", "The log on standard error."},
@@ -358,6 +413,26 @@ std::vector<key_schema> make_schema() {
     CARILLON_KEY(jobs, shutdown_grace,
       "Running jobs may take this long when the node stops.")
       .between(0ms, 10min),
+    CARILLON_KEY(jobs, max_running_per_workspace,
+      "Jobs of one workspace that run at the same time.").range(1, 100'000, "jobs"),
+    CARILLON_KEY(jobs, breaker_failures,
+      "Failures of an outside service in a row after which its jobs wait.")
+      .range(1, 1'000, "failures"),
+    CARILLON_KEY(jobs, breaker_cool_down,
+      "How long they wait; then one of them tries the service again.")
+      .between(100ms, 1h),
+    CARILLON_KEY(jobs, max_crashes,
+      "Deaths of a node charged to a job before it becomes a dead letter.")
+      .range(1, 100, "deaths"),
+    CARILLON_KEY(jobs, keep_history_short,
+      "How long finished jobs of the short retention class are kept.")
+      .between(1h, 87600h),
+    CARILLON_KEY(jobs, keep_history_standard,
+      "How long finished jobs of the standard retention class are kept.")
+      .between(1h, 87600h),
+    CARILLON_KEY(jobs, keep_history_long,
+      "How long finished jobs of the long retention class are kept, and every "
+      "discarded or cancelled one.").between(1h, 87600h),
 
     CARILLON_KEY(workspaces, passivate_after,
       "A workspace without work for this long is put to sleep.")
@@ -398,6 +473,42 @@ std::vector<key_schema> make_schema() {
       "Calls to networks that one workspace may have open.")
       .range(1, 1'000, "calls").while_running(),
 
+    CARILLON_KEY(live, app_key,
+      "The key in the path of the WebSocket, `/app/{key}`; no secret. Web "
+      "clients are built with it.").must_be(app_key_rule),
+    CARILLON_KEY(live, app_secret,
+      "Signs subscriptions to private channels; the same on every node. "
+      "Empty: a new one at each start, which is enough for a single node.")
+      .must_be(operator_token_rule).hidden(secrecy::whole),
+    CARILLON_KEY(live, port,
+      "A second port for WebSockets, beside the API's own, on http.address. "
+      "0 for none; web clients expect 6001 unless told otherwise.")
+      .range(0, 65'535),
+    CARILLON_KEY(live, activity_timeout,
+      "A client that is silent for this long is asked for a sign of life, and "
+      "closed when it gives none within the same time again. Whole seconds "
+      "are told to the client.").between(1s, 10min),
+    CARILLON_KEY(live, recheck_every,
+      "How often the right to listen is looked up again; what this node itself "
+      "revokes ends at once.").between(1s, 1h),
+    CARILLON_KEY(live, max_connections,
+      "WebSockets and event streams in all; one more is answered 503.")
+      .range(1, 1'000'000, "connections"),
+    CARILLON_KEY(live, max_connections_per_user,
+      "Of one user on one node; one more is closed with 4004.")
+      .range(1, 100'000, "connections"),
+    CARILLON_KEY(live, max_channels,
+      "Channels that one WebSocket may subscribe to.").range(1, 10'000, "channels"),
+    CARILLON_KEY(live, max_frame_bytes,
+      "A client that sends a larger message is closed with 1009.")
+      .range(512, 1'048'576, "bytes"),
+    CARILLON_KEY(live, max_messages_per_second,
+      "Of one client, with twice as many at once; more closes with 4301.")
+      .range(1, 10'000, "messages"),
+    CARILLON_KEY(live, max_queued_bytes,
+      "What may wait for one client; one that reads more slowly is cut off.")
+      .range(4'096, 67'108'864, "bytes"),
+
     CARILLON_KEY(mail, transport,
       "`smtp` sends; `file` writes .eml files into mail.directory, for demos "
       "and tests."),
@@ -421,8 +532,76 @@ std::vector<key_schema> make_schema() {
     CARILLON_KEY(mail, timeout,
       "Sending one mail ends within this time.").between(1s, 10min),
     CARILLON_KEY(mail, templates,
-      "A folder with mail templates of your own; empty for the built-in "
-      "ones.").must_be(optional_path_rule),
+      "A folder with mail templates of your own, a folder for each language "
+      "in it; empty for the built-in ones.").must_be(optional_path_rule),
+    CARILLON_KEY(mail, unsubscribe_base,
+      "The API's public address. With it mails carry List-Unsubscribe and a "
+      "link that ends their kind; empty for neither.")
+      .must_be(optional_web_url_rule),
+
+    CARILLON_KEY(push, vapid_private_key,
+      "The key that push services know this platform by, base64url. Empty: "
+      "the first node makes one and keeps it encrypted in the database, for "
+      "all. With another key every browser has to subscribe again.")
+      .must_be(vapid_key_rule).hidden(secrecy::whole),
+    CARILLON_KEY(push, vapid_subject,
+      "Whom a push service may write to about our messages. Empty: "
+      "mail.from_address.").must_be(vapid_subject_rule),
+    CARILLON_KEY(push, trusted_hosts,
+      "Push services that may have a private address or speak plain HTTP: "
+      "your own, or one of a test. Users choose push services, so all others "
+      "must be public and speak HTTPS.").must_be(host_and_port_rule),
+    CARILLON_KEY(push, time_to_live,
+      "How long a push service keeps a message for a browser that is away.")
+      .between(0s, 28 * 24h),
+    CARILLON_KEY(push, timeout,
+      "A push service answers within this time.").between(1s, 30s),
+    CARILLON_KEY(push, max_subscriptions_per_user,
+      "Browsers that one user can subscribe.").range(1, 100, "browsers"),
+
+    CARILLON_KEY(sms, url,
+      "Where the provider takes a text; empty for no texts. This, `fields` "
+      "and `body` are mustache templates with to, from, text and reference.")
+      .must_be(optional_web_url_rule).hidden(secrecy::password_in_url),
+    CARILLON_KEY(sms, method,
+      "How the request is made."),
+    CARILLON_KEY(sms, content_type,
+      "What the request carries. Values are escaped for forms, JSON and XML.")
+      .must_be(one_line_rule),
+    CARILLON_KEY(sms, fields,
+      "The fields of a form, or the members of an object where the content "
+      "type is JSON, as name=template.").must_be(sms_field_rule),
+    CARILLON_KEY(sms, body,
+      "The whole request body, instead of `fields`.").must_be(one_line_rule),
+    CARILLON_KEY(sms, from,
+      "The sender, for the templates: a number or a name that the provider "
+      "knows.").must_be(one_line_rule),
+    CARILLON_KEY(sms, auth,
+      "`basic` sends username and secret, `bearer` the secret as a token, "
+      "`header` the secret as sms.auth_header."),
+    CARILLON_KEY(sms, username,
+      "For basic.").must_be(one_line_rule),
+    CARILLON_KEY(sms, secret,
+      "Password, token or key.").must_be(one_line_rule).hidden(secrecy::whole),
+    CARILLON_KEY(sms, auth_header,
+      "The name of the header that carries the secret.")
+      .must_be(header_name_rule),
+    CARILLON_KEY(sms, success_statuses,
+      "Answers that say the text was taken.").must_be(status_rule),
+    CARILLON_KEY(sms, id_pointer,
+      "Where the provider's id of the text stands in a JSON answer.")
+      .must_be(pointer_rule),
+    CARILLON_KEY(sms, error_pointers,
+      "What of a JSON answer says why a text was refused.")
+      .must_be(pointer_rule),
+    CARILLON_KEY(sms, max_characters,
+      "A longer text is cut.").range(20, 1'600, "characters"),
+    CARILLON_KEY(sms, daily_cap,
+      "Texts that one tenant may send on a day in UTC; 0 for no limit. What "
+      "is beyond is skipped, with that as its reason.")
+      .range(0, 1'000'000, "texts"),
+    CARILLON_KEY(sms, timeout,
+      "The provider answers within this time.").between(1s, 30s),
 
     CARILLON_KEY(secrets, token_key,
       "AES-256 key for the networks' access tokens in the database. "

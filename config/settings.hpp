@@ -16,6 +16,8 @@ namespace carillon::config {
 
 enum class mail_transport : std::uint8_t { file, smtp };
 enum class mail_security : std::uint8_t { none, starttls, tls };
+enum class sms_method : std::uint8_t { post, put };
+enum class sms_auth : std::uint8_t { none, basic, bearer, header };
 enum class log_format : std::uint8_t { json, text };
 enum class scheduling : std::uint8_t { stealing, sharing };
 
@@ -71,6 +73,13 @@ struct jobs_settings {
   std::chrono::milliseconds sweep_every{1'000};
   std::chrono::milliseconds conclude_linger{5};
   std::chrono::milliseconds shutdown_grace{20'000};
+  int max_running_per_workspace = 64;
+  int breaker_failures = 5;
+  std::chrono::milliseconds breaker_cool_down{30'000};
+  int max_crashes = 3;
+  std::chrono::milliseconds keep_history_short{std::chrono::hours{24}};
+  std::chrono::milliseconds keep_history_standard{std::chrono::hours{7 * 24}};
+  std::chrono::milliseconds keep_history_long{std::chrono::hours{90 * 24}};
 };
 
 struct workspaces_settings {
@@ -94,6 +103,20 @@ struct publishing_settings {
   int max_in_flight_per_workspace = 16;
 };
 
+struct live_settings {
+  std::string app_key = "carillon";
+  std::string app_secret; ///< Empty: a new one at each start.
+  std::uint16_t port = 0; ///< 0: on the API's port only.
+  std::chrono::milliseconds activity_timeout{30'000};
+  std::chrono::milliseconds recheck_every{30'000};
+  std::size_t max_connections = 20'000;
+  std::size_t max_connections_per_user = 20;
+  std::size_t max_channels = 100;
+  std::size_t max_frame_bytes = 10 * 1024;
+  int max_messages_per_second = 20;
+  std::size_t max_queued_bytes = 256 * 1024;
+};
+
 struct mail_settings {
   mail_transport transport = mail_transport::file;
   std::string directory = ".data/mail";
@@ -106,6 +129,35 @@ struct mail_settings {
   std::string password;
   std::chrono::milliseconds timeout{30'000};
   std::string templates; ///< Empty: the built-in ones.
+  std::string unsubscribe_base; ///< Empty: mails carry no link that ends them.
+};
+
+struct push_settings {
+  std::string vapid_private_key; ///< Empty: made once and kept in the database.
+  std::string vapid_subject;     ///< Empty: mail.from_address.
+  std::vector<std::string> trusted_hosts;
+  std::chrono::milliseconds time_to_live{86'400'000};
+  std::chrono::milliseconds timeout{10'000};
+  int max_subscriptions_per_user = 10;
+};
+
+struct sms_settings {
+  std::string url; ///< Empty: no texts.
+  sms_method method = sms_method::post;
+  std::string content_type = "application/x-www-form-urlencoded";
+  std::vector<std::string> fields{"To={{to}}", "From={{from}}", "Body={{text}}"};
+  std::string body;
+  std::string from;
+  sms_auth auth = sms_auth::none;
+  std::string username;
+  std::string secret;
+  std::string auth_header = "X-Api-Key";
+  std::vector<std::string> success_statuses{"200-299"};
+  std::string id_pointer = "/sid";
+  std::vector<std::string> error_pointers{"/code", "/message"};
+  int max_characters = 320;
+  int daily_cap = 1'000; ///< 0: no limit.
+  std::chrono::milliseconds timeout{15'000};
 };
 
 struct secrets_settings {
@@ -137,7 +189,10 @@ struct settings {
   jobs_settings jobs;
   workspaces_settings workspaces;
   publishing_settings publishing;
+  live_settings live;
   mail_settings mail;
+  push_settings push;
+  sms_settings sms;
   secrets_settings secrets;
   auth_settings auth;
   log_settings log;

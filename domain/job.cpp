@@ -36,6 +36,38 @@ std::vector<job_policy>& all_policies() {
      .timeout = seconds{60},
      .priority = 5,
      .dependency = "smtp"},
+    // Browsers choose their push services: no breaker, else one that fails
+    // would silence all.
+    {.kind = kinds::send_notification_push,
+     .queue = "notifications",
+     .max_attempts = 3,
+     .delays = notification_email_delays,
+     .timeout = seconds{60},
+     .priority = 5},
+    {.kind = kinds::send_notification_sms,
+     .queue = "notifications",
+     .max_attempts = 3,
+     .delays = notification_email_delays,
+     .timeout = seconds{60},
+     .priority = 5,
+     .dependency = "sms"},
+    // What comes while one is composed makes the next.
+    {.kind = kinds::send_notification_digest,
+     .queue = "notifications",
+     .max_attempts = 3,
+     .delays = notification_email_delays,
+     .timeout = seconds{60},
+     .priority = 6,
+     .on_conflict = unique_conflict::rerun,
+     .dependency = "smtp"},
+    // Keeps a database worker for as long as it takes.
+    {.kind = kinds::send_tenant_notification,
+     .queue = "notifications",
+     .max_attempts = 3,
+     .delays = notification_email_delays,
+     .timeout = seconds{600},
+     .priority = 5,
+     .max_running = 1},
     {.kind = kinds::cleanup_old_notifications,
      .queue = "maintenance",
      .max_attempts = 3,
@@ -76,6 +108,11 @@ const job_policy* find_job_policy(std::string_view kind) noexcept {
     if (policy.kind == kind)
       return &policy;
   return nullptr;
+}
+
+bool settles_itself(std::string_view kind) noexcept {
+  return kind == kinds::publish_post || kind == kinds::send_notification_email
+         || kind == kinds::send_notification_digest || kind == kinds::send_notification_push || kind == kinds::send_notification_sms;
 }
 
 void add_job_policy(const job_policy& policy) {

@@ -78,6 +78,10 @@ namespace kinds {
 inline constexpr std::string_view publish_post = "publish_post";
 inline constexpr std::string_view send_notification_email
   = "send_notification_email";
+inline constexpr std::string_view send_notification_push = "send_notification_push";
+inline constexpr std::string_view send_notification_sms = "send_notification_sms";
+inline constexpr std::string_view send_notification_digest = "send_notification_digest";
+inline constexpr std::string_view send_tenant_notification = "send_tenant_notification";
 inline constexpr std::string_view cleanup_old_notifications
   = "cleanup_old_notifications";
 } // namespace kinds
@@ -87,6 +91,10 @@ std::span<const job_policy> job_policies() noexcept;
 
 /// Null for a kind of a newer node: such a job stays where it is.
 const job_policy* find_job_policy(std::string_view kind) noexcept;
+
+/// A dead letter of the kind is settled by an effect of its own, which also
+/// tells people (actors/jobs/job_feed.cpp, abandon).
+bool settles_itself(std::string_view kind) noexcept;
 
 /// For programs that embed the engine with kinds of their own. Before any
 /// other thread runs; what the policy's views point to must stay.

@@ -5,12 +5,15 @@
 #include <vector>
 
 #include "http/handlers/auth/routes.hpp"
+#include "http/handlers/notifications/push.hpp"
+#include "http/live/service.hpp"
 #include "http/route.hpp"
 
 namespace carillon::http {
 
 /// `passwords` and `clock` must outlive every request that was served.
 std::vector<route> public_routes(password_hasher& passwords, const auth_settings& auth,
-                                 const clock_port& clock);
+                                 const clock_port& clock, const push_settings& push = {},
+                                 live::service_ptr live = nullptr);
 
 } // namespace carillon::http

@@ -51,6 +51,10 @@ struct request {
   }
 };
 
+/// What goes on with the connection instead of HTTP: a WebSocket, an event
+/// stream (http/takeover.hpp).
+class takeover;
+
 struct reply {
   int status = 200;
   json body;
@@ -61,6 +65,9 @@ struct reply {
   /// The connection closes without a byte of an answer: how the sandbox
   /// network plays a proxy that dies after the post was accepted.
   bool drop = false;
+  /// When set, the connection is handed over to it instead of the body, and
+  /// speaks HTTP no more. Ignored for HEAD.
+  std::shared_ptr<takeover> next_owner = nullptr;
 };
 
 /// The super-admin who calls; filled for access::admin and admin_writer.
@@ -109,6 +116,9 @@ struct workspace_access {
 struct api_settings {
   bool compat_platform_codes = true;
   std::string frontend_url;
+  /// Sign and read the links that end mails (http/unsubscribe_token.hpp); the
+  /// first signs. None: no such link is valid.
+  std::vector<std::string> unsubscribe_keys{};
 };
 
 /// Everything a run function may use. Lives on the worker's thread.

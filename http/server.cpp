@@ -35,7 +35,7 @@ struct server::impl {
     : options(std::move(o)), handler(std::move(d)), log(l),
       acceptor(asio::make_strand(io)), pause(acceptor.get_executor()),
       host{io, options, handler, log, std::make_shared<reply_gate>(),
-           {}, {},      {}} {}
+           {}, {},      {}, {}, false} {}
 
   void accept() {
     acceptor.async_accept(
@@ -100,10 +100,12 @@ struct server::impl {
   }
 
   template <class F>
-  void for_each_session(F f) {
+  void for_each_connection(F f) {
     std::lock_guard lock{host.mutex};
     for (const auto& s : host.sessions)
       f(*s);
+    for (const auto& c : host.taken_over)
+      f(*c);
   }
 
   server_options options;
@@ -169,17 +171,21 @@ void server::stop(std::chrono::milliseconds grace) {
     error_code ec;
     s.acceptor.close(ec);
     s.pause.cancel();
+    {
+      std::lock_guard lock{s.host.mutex};
+      s.host.stopping = true;
+    }
     // After the last accept, so that none slips in behind it.
-    s.for_each_session([](session& one) { one.wind_down(); });
+    s.for_each_connection([](auto& one) { one.wind_down(); });
   });
   {
     std::unique_lock lock{s.host.mutex};
     s.host.emptied.wait_for(lock, grace,
-                            [&s] { return s.host.sessions.empty(); });
+                            [&s] { return s.host.is_empty(); });
   }
   // Whoever is left is cut off; the io threads end when nothing is pending.
   asio::post(s.acceptor.get_executor(),
-             [&s] { s.for_each_session([](session& one) { one.abort(); }); });
+             [&s] { s.for_each_connection([](auto& one) { one.abort(); }); });
   for (auto& t : s.threads)
     t.join();
   s.threads.clear();

@@ -162,6 +162,8 @@ void session::on_read(error_code ec, std::size_t count) {
   reading_ = false;
   if (closed_)
     return;
+  if (handing_over_)
+    return hand_over();
   if (ec == asio::error::eof) {
     // The client may have closed its side only: what it asked is answered.
     no_more_requests_ = true;
@@ -311,7 +313,8 @@ void session::on_request() {
                                                    : "http://" + host;
   req.body = std::move(message.body());
 
-  if (!form.keep_alive)
+  // Nothing is read behind the wish for another protocol.
+  if (!form.keep_alive || message.count(bhttp::field::upgrade) > 0)
     no_more_requests_ = true;
   const auto number = add_slot(std::move(form));
   if (!host_.options.cors_origins.empty()) {
@@ -341,7 +344,7 @@ void session::on_request() {
 // -- answering ----------------------------------------------------------------
 
 std::uint64_t session::add_slot(answer_form form) {
-  slots_.push_back({std::move(form), {}, false, false});
+  slots_.push_back({std::move(form), {}, false, false, nullptr});
   return first_number_ + slots_.size() - 1;
 }
 
@@ -362,6 +365,11 @@ void session::take_answer(std::uint64_t number, reply r, std::string payload) {
 void session::settle(slot& s, const reply& r, std::string_view payload) {
   s.ready = true;
   s.drop = r.drop;
+  if (r.next_owner && !s.form.head) {
+    s.next_owner = r.next_owner;
+    s.form.keep_alive = false;
+    no_more_requests_ = true;
+  }
   // Asked to stop: the last answer of this connection says so.
   if (no_more_requests_ && &s == &slots_.back())
     s.form.keep_alive = false;
@@ -381,6 +389,11 @@ void session::write_ready() {
       // What was asked before it is answered first.
       close_after_write_ = true;
       break;
+    }
+    if (next.next_owner) {
+      if (out_.empty())
+        return hand_over();
+      break; // on_written comes back here.
     }
     if (out_.empty())
       out_ = std::move(next.bytes);
@@ -429,6 +442,42 @@ void session::on_written(error_code ec) {
     arm_read(wait::idle);
 }
 
+/// The front slot's answer is a new owner of the connection.
+void session::hand_over() {
+  handing_over_ = true;
+  disarm_read();
+  error_code ec;
+  if (reading_) {
+    socket_.cancel(ec); // on_read comes back here.
+    return;
+  }
+  closed_ = true;
+  ++write_generation_;
+  write_timer_.cancel();
+  auto owner = std::move(slots_.front().next_owner);
+  auto head = std::move(slots_.front().bytes);
+  slots_.clear();
+  const auto me = std::make_shared<std::weak_ptr<long_connection>>();
+  auto next = owner->take({std::move(socket_), std::move(head), host_.gate, [host = &host_, me] {
+                             std::lock_guard lock{host->mutex};
+                             if (auto one = me->lock())
+                               host->taken_over.erase(one);
+                             if (host->is_empty())
+                               host->emptied.notify_all();
+                           }});
+  *me = next;
+  bool stopping = false;
+  {
+    std::lock_guard lock{host_.mutex};
+    host_.sessions.erase(shared_from_this());
+    host_.taken_over.insert(next);
+    stopping = host_.stopping;
+  }
+  next->launch();
+  if (stopping)
+    next->wind_down();
+}
+
 /// Closing with unread bytes would reset the connection and could destroy
 /// the answer before the client has read it.
 void session::linger() {
@@ -457,7 +506,7 @@ void session::close() {
   socket_.close(ec);
   std::lock_guard lock{host_.mutex};
   host_.sessions.erase(shared_from_this());
-  if (host_.sessions.empty())
+  if (host_.is_empty())
     host_.emptied.notify_all();
 }
 

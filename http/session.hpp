@@ -3,6 +3,7 @@
 #pragma once
 
 #include "http/server.hpp"
+#include "http/takeover.hpp"
 #include "http/wire.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -26,14 +27,6 @@ namespace carillon::http {
 
 class session;
 
-/// What an answer that comes late may still touch: outlives the server.
-/// Holding `mutex` with `open` true, the io context is alive.
-struct reply_gate {
-  std::mutex mutex;
-  bool open = true;
-  std::atomic<std::size_t> in_flight{0};
-};
-
 /// Shared by the sessions of one server, which outlives them all.
 struct session_host {
   boost::asio::io_context& io;
@@ -45,6 +38,13 @@ struct session_host {
   std::mutex mutex;
   std::condition_variable emptied;
   std::unordered_set<std::shared_ptr<session>> sessions;
+  /// What sessions have become.
+  std::unordered_set<std::shared_ptr<long_connection>> taken_over;
+  bool stopping = false;
+
+  bool is_empty() const noexcept {
+    return sessions.empty() && taken_over.empty();
+  }
 };
 
 /// Everything runs on the socket's strand but `launch`, `wind_down` and
@@ -75,6 +75,7 @@ private:
     std::string bytes;
     bool ready = false;
     bool drop = false; ///< Close instead of answering.
+    std::shared_ptr<takeover> next_owner;
   };
 
   // -- reading ----------------------------------------------------------------
@@ -95,6 +96,7 @@ private:
   void settle(slot& s, const reply& r, std::string_view payload);
   void write_ready();
   void on_written(error_code ec);
+  void hand_over();
   void linger();
   void drain();
   void close();
@@ -126,6 +128,7 @@ private:
   bool no_more_requests_ = false;
   bool close_after_write_ = false;
   bool lingering_ = false;
+  bool handing_over_ = false; ///< As soon as the read under way has ended.
   bool closed_ = false;
 };
 

@@ -65,6 +65,8 @@ void add_cors(std::string& out, const answer_form& form,
 
 std::string_view reason_phrase(int status) noexcept {
   switch (status) {
+  case 101:
+    return "Switching Protocols";
   case 200:
     return "OK";
   case 201:
@@ -109,6 +111,8 @@ std::string_view reason_phrase(int status) noexcept {
     return "Expectation Failed";
   case 422:
     return "Unprocessable Content";
+  case 426:
+    return "Upgrade Required";
   case 429:
     return "Too Many Requests";
   case 431:
@@ -151,7 +155,8 @@ std::string render_answer(const reply& r, std::string_view payload,
   add_header(out, "Date", http_date());
   if (may_have_body(r.status)) {
     add_header(out, "Content-Type", r.content_type);
-    add_header(out, "Content-Length", std::to_string(payload.size()));
+    if (!r.next_owner)
+      add_header(out, "Content-Length", std::to_string(payload.size()));
   }
   add_header(out, "X-Correlation-Id", form.correlation_id);
   add_header(out, "X-Content-Type-Options", "nosniff");
@@ -163,7 +168,7 @@ std::string render_answer(const reply& r, std::string_view payload,
   else if (form.http_1_0)
     add_header(out, "Connection", "keep-alive");
   out += "\r\n";
-  if (!form.head && may_have_body(r.status))
+  if (!form.head && !r.next_owner && may_have_body(r.status))
     out += payload;
   return out;
 }

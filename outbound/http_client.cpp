@@ -114,19 +114,33 @@ bool is_public(const sockaddr* address) {
   };
   if (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr))
     return is_public_v4(v4_at(12));
+  // NAT64: 64:ff9b::/96 (RFC 6052). 64:ff9b:1::/48 is a site's own (RFC 8215).
   if (b[0] == 0x00 && b[1] == 0x64 && b[2] == 0xff && b[3] == 0x9b)
-    return is_public_v4(v4_at(12)); // NAT64, RFC 6052
+    return std::all_of(b + 4, b + 12, [](auto byte) { return byte == 0; }) && is_public_v4(v4_at(12));
   if (b[0] == 0x20 && b[1] == 0x02)
     return is_public_v4(v4_at(2)); // 6to4, RFC 3056
-  // Global unicast is 2000::/3; documentation is 2001:db8::/32.
+  // Global unicast is 2000::/3. In it, 2001::/23 is for protocols (Teredo is
+  // 2001::/32), 2001:db8::/32 and 3fff::/20 are for documentation.
   return (b[0] & 0xe0) == 0x20
-         && !(b[0] == 0x20 && b[1] == 0x01 && b[2] == 0x0d && b[3] == 0xb8);
+         && !(b[0] == 0x20 && b[1] == 0x01 && (b[2] & 0xfe) == 0)
+         && !(b[0] == 0x20 && b[1] == 0x01 && b[2] == 0x0d && b[3] == 0xb8)
+         && !(b[0] == 0x3f && b[1] == 0xff && (b[2] & 0xf0) == 0);
 }
 
-curl_socket_t open_public_socket(void*, curlsocktype,
+/// What the wall in front of private addresses saw of one transfer.
+struct address_wall {
+  int refused = 0;
+  int passed = 0;
+};
+
+curl_socket_t open_public_socket(void* wall, curlsocktype,
                                  curl_sockaddr* address) {
-  if (!is_public(&address->addr))
+  auto& seen = *static_cast<address_wall*>(wall);
+  if (!is_public(&address->addr)) {
+    ++seen.refused;
     return CURL_SOCKET_BAD;
+  }
+  ++seen.passed;
   return socket(address->family, address->socktype | SOCK_CLOEXEC,
                 address->protocol);
 }
@@ -186,8 +200,11 @@ public:
                      static_cast<long>(options_->connect_timeout.count()));
     if (!options_->ca_file.empty())
       curl_easy_setopt(easy, CURLOPT_CAINFO, options_->ca_file.c_str());
-    if (options_->refuse_private_addresses)
+    if (options_->refuse_private_addresses || request_.refuse_private_addresses) {
       curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &open_public_socket);
+      curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &wall_);
+      curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    }
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &http_transfer::on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &http_transfer::on_body);
@@ -206,6 +223,10 @@ public:
     if (!report.started) {
       response_.how = delivery::not_sent;
       response_.why = reason_of(report);
+      if (wall_.refused > 0 && wall_.passed == 0 && response_.why == errc::transient) {
+        response_.why = errc::forbidden;
+        response_.detail = "the host has no public address";
+      }
     } else if (report.how == transfer_report::end::completed
                || response_.body_truncated) {
       response_.how = delivery::answered;
@@ -317,6 +338,7 @@ private:
   header_list headers_;
   mime_handle mime_;
   std::size_t header_bytes_ = 0;
+  address_wall wall_;
   http_response response_;
 };
 

@@ -22,8 +22,7 @@ struct http_client_options {
   std::string user_agent = "carillon";
   /// PEM file of trusted authorities; empty for the system's.
   std::string ca_file;
-  /// Refuses loopback, private, link-local and other addresses that are not
-  /// public, after name resolution: server addresses come from tenants.
+  /// For every request of this client: see http_request.
   bool refuse_private_addresses = false;
 };
 
@@ -45,6 +44,11 @@ struct http_request {
   std::vector<form_part> form; ///< Instead of `body` when not empty.
   /// The whole call: waiting for a turn, connecting, sending, reading.
   std::chrono::milliseconds timeout{30'000};
+  /// For addresses that strangers chose: refuses loopback, private, link-local
+  /// and all other addresses that are not public, at the moment of connecting,
+  /// so that no name can be turned round after a check. Such a request never
+  /// takes over a connection that another one has opened.
+  bool refuse_private_addresses = false;
 };
 
 struct http_response {
@@ -54,8 +58,9 @@ struct http_response {
     answered,  ///< `status`, `headers` and `body` are the server's.
   };
   delivery how = delivery::not_sent;
-  /// Of not_sent: invalid_argument (can never work as it is), cancelled, or
-  /// transient. Of no_answer: outcome_unknown.
+  /// Of not_sent: invalid_argument (can never work as it is), forbidden (every
+  /// address of the host was refused), cancelled, or transient. Of no_answer:
+  /// outcome_unknown.
   errc why = errc::transient;
   std::string detail;
 

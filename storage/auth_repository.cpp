@@ -1,5 +1,6 @@
 #include "storage/auth_repository.hpp"
 
+#include "storage/live_notes.hpp"
 #include "storage/query_param.hpp"
 
 #include <stdexcept>
@@ -275,6 +276,7 @@ result<std::int64_t> auth_repository::add_token(const scope& s, user_id user,
     if (login)
       tx.exec_params(update_last_login, to_string(user), tenant_param(s));
     tx.exec_params(delete_surplus_tokens, to_string(user));
+    note_rights_change(user);
     return insert_for(tx, user, token);
   });
 }
@@ -287,6 +289,7 @@ result<std::int64_t> auth_repository::replace_tokens(const scope& s,
       if (tx.exec_params(lock_user, to_string(user), tenant_param(s)).empty())
         return no_such_user();
       tx.exec_params(delete_all_tokens, to_string(user));
+      note_rights_change(user);
       return insert_for(tx, user, token);
     });
 }
@@ -295,6 +298,7 @@ result<done> auth_repository::revoke_token(const scope& s, user_id user,
                                            std::int64_t id) {
   return db_.transact("revoke_token", [&](pqxx::work& tx) -> result<done> {
     tx.exec_params(delete_token, id, to_string(user), tenant_param(s));
+    note_rights_change(user);
     return done{};
   });
 }

@@ -77,6 +77,12 @@ pqxx::connection& connection::session() {
   return *session_;
 }
 
+void connection::tell(std::string_view name, live_notes& notes) noexcept {
+  if (notes.dropped() > 0)
+    log_.warn("live-events-dropped", {{"query", std::string{name}}, {"count", std::to_string(notes.dropped())}});
+  notes.tell();
+}
+
 failure connection::translate(std::string_view name) noexcept {
   auto lost = [&](const std::exception& e, errc code) {
     log_.warn("database-connection-lost", {{"query", std::string{name}}, {"error", e.what()}});

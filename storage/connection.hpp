@@ -13,8 +13,10 @@
 
 #include "domain/ids.hpp"
 #include "domain/instant.hpp"
+#include "domain/ports/live_events.hpp"
 #include "domain/ports/log.hpp"
 #include "domain/result.hpp"
+#include "storage/live_notes.hpp"
 
 namespace carillon::storage {
 
@@ -29,6 +31,8 @@ struct session_options {
   /// A transaction left open this long is ended by the server, so that a
   /// stopped process cannot hold a fence for ever.
   std::chrono::milliseconds idle_in_transaction_timeout{10'000};
+  /// Is told what was committed; outlives the session. Null: nobody is.
+  live_events* live = nullptr;
 };
 
 /// The URL with name and time-outs added, for libpq.
@@ -46,17 +50,22 @@ public:
   /// commit), outcome_unknown (connection lost during commit), conflict
   /// (unique violation), invalid_argument (text PostgreSQL cannot store),
   /// permanent (any other SQL error; detail has the SQLSTATE). Never throws.
+  /// What `body` noted for live delivery is told after the commit, also when
+  /// its outcome is unknown.
   template <class Body>
   auto transact(std::string_view name, Body&& body)
     -> decltype(body(std::declval<pqxx::work&>())) {
     using outcome = decltype(body(std::declval<pqxx::work&>()));
     std::optional<outcome> out;
+    live_notes notes{options_.live};
     auto failed = guarded(name, [&](pqxx::connection& session) {
       pqxx::work tx{session};
       out.emplace(body(tx));
       if (out->has_value())
         tx.commit();
     });
+    if (failed ? failed->code == errc::outcome_unknown : out->has_value())
+      tell(name, notes);
     if (failed)
       return std::move(*failed);
     return std::move(*out);
@@ -77,6 +86,8 @@ private:
   }
 
   pqxx::connection& session();
+
+  void tell(std::string_view name, live_notes& notes) noexcept;
 
   /// Turns the exception in flight into a failure; drops a broken session.
   failure translate(std::string_view name) noexcept;

@@ -10,9 +10,13 @@ public:
   explicit delivery_repository(connection& db) : db_(db) {
   }
 
-  result<notification_email> load_email(const job& job) override;
+  result<email_order> begin_email(const job& job) override;
   result<done> conclude_email(const node_identity& me, const job& job,
                               const email_outcome& outcome) override;
+  result<done> note_deferral(const job& job, instant until, const std::string& reason) override;
+  result<digest_order> begin_digest(const node_identity& me, const job& job) override;
+  result<done> conclude_digest(const node_identity& me, const job& job, const digest_order& digest,
+                               const email_outcome& outcome) override;
 
 private:
   connection& db_;

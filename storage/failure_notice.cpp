@@ -96,7 +96,9 @@ void tell_admins(pqxx::transaction_base& tx, const job& dead, const std::string&
                      .dump(-1, ' ', false, json::error_handler_t::replace);
     message.correlation_id = dead.correlation_id;
     // Mail about mail that fails would fail as well.
-    message.in_app_only = dead.kind == kinds::send_notification_email;
+    message.in_app_only = dead.kind == kinds::send_notification_email
+                          || dead.kind == kinds::send_notification_digest || dead.kind == kinds::send_notification_push
+                          || dead.kind == kinds::send_notification_sms;
     told.push_back(write_notification(tx, message, out).id);
   }
   tx.exec_params(remember_notices, tenant, counted[0][2].as<std::string>(), counted[0][1].as<std::string>(),

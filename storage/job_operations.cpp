@@ -72,6 +72,16 @@ constexpr auto count_by_state = R"sql(
   ORDER BY 1, 2
 )sql";
 
+constexpr auto count_owned_by_state = R"sql(
+  SELECT CASE WHEN run_at > now() AND state = 'available' THEN 'scheduled' ELSE state END AS state, kind, queue,
+         count(*), coalesce(greatest(0, extract(epoch FROM now() - min(run_at)) * 1000), 0)::bigint
+  FROM carillon.jobs
+  WHERE shard = ANY(ARRAY(SELECT s.shard FROM carillon.shard_leases s
+                          JOIN carillon.node_incarnations i USING (incarnation)
+                          WHERE i.node = $1 AND i.ended_at IS NULL))
+  GROUP BY 1, 2, 3
+)sql";
+
 constexpr auto count_by_workspace = R"sql(
   SELECT tenant_id, workspace_id, count(*), count(*) FILTER (WHERE run_at <= now())
   FROM carillon.jobs WHERE $1::uuid IS NULL OR tenant_id = $1::uuid
@@ -345,13 +355,27 @@ result<job> job_repository::find(const scope& who, job_id id) {
   return db_.transact("find-job", [&](pqxx::work& tx) { return find_in(tx, who, id); });
 }
 
+namespace {
+
+std::vector<job_count> read_counts(const pqxx::result& rows) {
+  std::vector<job_count> out;
+  for (const auto& row : rows)
+    out.push_back({row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>(),
+                   row[3].as<std::int64_t>(), std::chrono::milliseconds{row[4].as<std::int64_t>()}});
+  return out;
+}
+
+} // namespace
+
 result<std::vector<job_count>> job_repository::count(const scope& who) {
   return db_.transact("count-jobs", [&](pqxx::work& tx) -> result<std::vector<job_count>> {
-    std::vector<job_count> out;
-    for (const auto& row : tx.exec_params(count_by_state, id_param(who.tenant())))
-      out.push_back({row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>(),
-                     row[3].as<std::int64_t>(), std::chrono::milliseconds{row[4].as<std::int64_t>()}});
-    return out;
+    return read_counts(tx.exec_params(count_by_state, id_param(who.tenant())));
+  });
+}
+
+result<std::vector<job_count>> job_repository::count_owned(const std::string& node) {
+  return db_.transact("count-owned-jobs", [&](pqxx::work& tx) -> result<std::vector<job_count>> {
+    return read_counts(tx.exec_params(count_owned_by_state, node));
   });
 }
 

@@ -30,6 +30,7 @@ public:
   result<std::vector<job>> list(const scope& who, const job_filter& filter) override;
   result<job> find(const scope& who, job_id id) override;
   result<std::vector<job_count>> count(const scope& who) override;
+  result<std::vector<job_count>> count_owned(const std::string& node) override;
   result<std::vector<workspace_job_count>> count_workspaces(const scope& who, int limit) override;
   result<std::int64_t> count_matching(const scope& who, const job_filter& filter) override;
   result<std::int64_t> count_affected(const scope& who, const job_filter& filter, job_action what) override;

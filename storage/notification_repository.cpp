@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "storage/delivery_facts.hpp"
 #include "storage/fence.hpp"
 #include "storage/notification_writer.hpp"
 #include "storage/query_param.hpp"
@@ -20,12 +21,6 @@ namespace {
 constexpr auto find_users_sql = R"(
 SELECT id FROM carillon.users
 WHERE tenant_id = $1::uuid AND id = ANY($2::uuid[]) AND deleted_at IS NULL
-)";
-
-constexpr auto active_users_sql = R"(
-SELECT id FROM carillon.users
-WHERE tenant_id = $1::uuid AND status = 'active' AND deleted_at IS NULL
-ORDER BY id
 )";
 
 constexpr auto mark_read_sql
@@ -90,6 +85,14 @@ constexpr auto recent_sql
     "AND n.channel = 'in_app' "
     "ORDER BY n.created_at DESC, n.id DESC LIMIT $3";
 
+// In the order of the channels' declaration.
+constexpr auto deliveries_sql = R"(
+SELECT channel, state, reason, deferred_until, attempts, attempted_at, sent_at, updated_at
+FROM carillon.notification_deliveries
+WHERE notification_id = $2::uuid AND tenant_id = $1::uuid
+ORDER BY array_position(ARRAY['in_app', 'email', 'push', 'sms'], channel::text)
+)";
+
 constexpr auto preferences_sql = R"(
 SELECT id, user_id, notification_type, in_app_enabled, email_enabled,
        push_enabled, sms_enabled, created_at, updated_at
@@ -153,14 +156,33 @@ DELETE FROM carillon.notifications WHERE id IN (
   ORDER BY created_at LIMIT $4::int)
 )";
 
+// What only matters for a while goes with them.
+constexpr auto forget_requests_sql = R"(
+DELETE FROM carillon.notification_requests WHERE tenant_id = $1::uuid AND idempotency_key IN (
+  SELECT idempotency_key FROM carillon.notification_requests
+  WHERE tenant_id = $1::uuid AND created_at < now() - interval '7 days' LIMIT $2::int)
+)";
+constexpr auto forget_broadcasts_sql = R"(
+DELETE FROM carillon.notification_broadcasts WHERE id IN (
+  SELECT id FROM carillon.notification_broadcasts
+  WHERE tenant_id = $1::uuid AND state = 'done' AND created_at < now() - make_interval(hours => $2::int)
+  LIMIT $3::int)
+)";
+constexpr auto forget_digests_sql = R"(
+DELETE FROM carillon.notification_digests WHERE id IN (
+  SELECT id FROM carillon.notification_digests
+  WHERE tenant_id = $1::uuid AND state <> 'composed' AND created_at < now() - make_interval(hours => $2::int)
+  LIMIT $3::int)
+)";
+
 constexpr auto load_email_sql
   = "SELECT " CARILLON_NOTIFICATION_COLUMNS ", u.name AS recipient_name, "
-    "u.email AS recipient_address, COALESCE(p.email_enabled, true) AS enabled "
+    "u.email AS recipient_address, u.language, " CARILLON_DELIVERY_FACTS " "
     "FROM carillon.notifications n "
     "LEFT JOIN carillon.users u ON u.id = n.user_id "
     "AND u.tenant_id = n.tenant_id AND u.deleted_at IS NULL "
-    "LEFT JOIN carillon.notification_preferences p ON p.user_id = n.user_id "
-    "AND p.tenant_id = n.tenant_id AND p.notification_type = n.type "
+    "LEFT JOIN LATERAL carillon.delivery_facts(n.tenant_id, "
+    "ARRAY[n.user_id], n.type, now()) f ON true "
     "WHERE n.id = $2::uuid AND ($1::uuid IS NULL OR n.tenant_id = $1::uuid)";
 
 notification from_row(const pqxx::row& row) {
@@ -201,22 +223,6 @@ failure no_such_user() {
 /// `message` is for the scope's tenant, or for nobody.
 bool concerns(const scope& s, const new_notification& message) {
   return s.tenant() && *s.tenant() == message.tenant;
-}
-
-std::vector<notification> write_all(pqxx::transaction_base& tx,
-                                    new_notification message,
-                                    const std::vector<user_id>& users,
-                                    hints& wake) {
-  std::vector<notification> sent;
-  sent.reserve(users.size());
-  for (const auto& user : users) {
-    message.user = user;
-    sent.push_back(write_notification(tx, message, wake));
-  }
-  // Their jobs run in one workspace: it needs to be told once.
-  if (wake.size() > 1)
-    wake.resize(1);
-  return sent;
 }
 
 void append(hints& out, const hints& more) {
@@ -388,31 +394,35 @@ notification_repository::send_to_users(const scope& s,
                                         uuid_array(recipients));
       if (static_cast<std::size_t>(found.size()) != recipients.size())
         return no_such_user();
-      return write_all(tx, message, recipients, wake);
+      return write_notifications(tx, message, recipients, wake);
     });
   if (sent)
     append(out, wake);
   return sent;
 }
 
-result<std::vector<notification>>
-notification_repository::send_to_tenant(const scope& s,
-                                        const new_notification& message,
-                                        hints& out) {
-  if (!concerns(s, message))
-    return failure{errc::not_found, "no such tenant", {}, {}};
-  hints wake;
-  auto sent = db_.transact(
-    "send-to-tenant",
-    [&](pqxx::work& tx) -> result<std::vector<notification>> {
-      std::vector<user_id> users;
-      for (const auto& row : tx.exec_params(active_users_sql, tenant_param(s)))
-        users.push_back(read_id<user_id>(row[0]));
-      return write_all(tx, message, users, wake);
-    });
-  if (sent)
-    append(out, wake);
-  return sent;
+result<std::vector<notification_delivery>>
+notification_repository::deliveries(const scope& s, user_id user, notification_id id) {
+  return db_.transact("deliveries", [&](pqxx::work& tx) -> result<std::vector<notification_delivery>> {
+    const auto found = tx.exec_params(load_sql, tenant_param(s), to_string(id));
+    if (found.empty())
+      return failure{errc::not_found, "no such notification", {}, {}};
+    if (from_row(found[0]).user != user)
+      return failure{errc::forbidden, "This notification belongs to another user", {}, {}};
+    std::vector<notification_delivery> out;
+    for (const auto& row : tx.exec_params(deliveries_sql, tenant_param(s), to_string(id))) {
+      auto& d = out.emplace_back();
+      d.channel = parse<notification_channel>(text_or_empty(row[0])).value_or(notification_channel::in_app);
+      d.state = parse<delivery_state>(text_or_empty(row[1])).value_or(delivery_state::queued);
+      d.reason = text_or_empty(row[2]);
+      d.deferred_until = read_nullable_instant(row[3]);
+      d.attempts = row[4].as<int>();
+      d.attempted_at = read_nullable_instant(row[5]);
+      d.sent_at = read_nullable_instant(row[6]);
+      d.updated_at = read_instant(row[7]);
+    }
+    return out;
+  });
 }
 
 result<notification>
@@ -576,8 +586,12 @@ result<std::int64_t> notification_repository::delete_expired(
     "delete-expired-notifications", [&](pqxx::work& tx) -> result<std::int64_t> {
       if (!hold_fence(tx, me))
         return fenced_out(me);
+      const auto tenant = to_string(work.tenant);
+      tx.exec_params(forget_requests_sql, tenant, limit);
+      tx.exec_params(forget_broadcasts_sql, tenant, keep.count(), limit);
+      tx.exec_params(forget_digests_sql, tenant, keep.count(), limit);
       return static_cast<std::int64_t>(
-        tx.exec_params(delete_expired_sql, to_string(work.tenant), keep.count(),
+        tx.exec_params(delete_expired_sql, tenant, keep.count(),
                        keep_after_reading.count(), limit)
           .affected_rows());
     });
@@ -595,7 +609,8 @@ notification_repository::load_email(const scope& s, notification_id id) {
       mail.item = from_row(rows[0]);
       mail.recipient_name = text_or_empty(rows[0]["recipient_name"]);
       mail.recipient_address = text_or_empty(rows[0]["recipient_address"]);
-      mail.enabled = rows[0]["enabled"].as<bool>();
+      mail.language = text_or_empty(rows[0]["language"]);
+      mail.facts = read_delivery_facts(rows[0]);
       return mail;
     });
 }

@@ -17,9 +17,17 @@ public:
   result<std::vector<notification>>
   send_to_users(const scope& s, const new_notification& message,
                 const std::vector<user_id>& users, hints& out) override;
-  result<std::vector<notification>>
+  result<tenant_broadcast>
   send_to_tenant(const scope& s, const new_notification& message,
                  hints& out) override;
+
+  result<broadcast_progress> continue_broadcast(const node_identity& me, const job& work, int most) override;
+  result<notification_answer> send_once(const scope& s, const notification_request& request, hints& out) override;
+  result<std::vector<notification_delivery>> deliveries(const scope& s, user_id user, notification_id id) override;
+  result<notification_settings> settings(const scope& s, user_id user) override;
+  result<notification_settings> update_settings(const scope& s, user_id user, const settings_change& change) override;
+  result<done> unsubscribe_email(const scope& s, user_id user,
+                                 const std::vector<notification_type>& types) override;
 
   result<notification> mark_as_read(const scope& s, user_id user,
                                     notification_id id) override;

@@ -6,7 +6,7 @@
 
 #include "domain/text.hpp"
 #include "storage/connection.hpp"
-#include "storage/job_writer.hpp"
+#include "storage/live_notes.hpp"
 
 namespace carillon::storage {
 
@@ -15,46 +15,12 @@ namespace {
 constexpr std::size_t max_title = 200;
 constexpr std::size_t max_short_text = 255;
 
-// One statement: preferences read, row and deliveries written. No preference
-// row means the default channels (contract §6.1).
-constexpr auto insert_notification_sql = R"(
-WITH wanted AS (
-  SELECT u.id AS user_id,
-         COALESCE(p.in_app_enabled, true) AS in_app,
-         COALESCE(p.email_enabled, true) AND NOT $9::boolean AS email,
-         COALESCE(p.push_enabled, false) AND NOT $9::boolean AS push,
-         COALESCE(p.sms_enabled, false) AND NOT $9::boolean AS sms
-  FROM carillon.users u
-  LEFT JOIN carillon.notification_preferences p
-    ON p.user_id = u.id AND p.tenant_id = u.tenant_id
-   AND p.notification_type = $4::text
-  WHERE u.tenant_id = $2::uuid AND u.id = $3::uuid
-), stored AS (
-  INSERT INTO carillon.notifications
-    (id, tenant_id, user_id, type, channel, title, message, data, action_url,
-     read_at)
-  SELECT $1::uuid, $2::uuid, user_id, $4::text, 'in_app', $5::text, $6::text,
-         $7::jsonb, $8::text,
-         CASE WHEN in_app THEN NULL ELSE now() END
-  FROM wanted
-  RETURNING read_at, created_at
-), delivered AS (
-  INSERT INTO carillon.notification_deliveries
-    (notification_id, channel, tenant_id, state, reason)
-  SELECT $1::uuid, d.channel, $2::uuid, d.state, d.reason
-  FROM wanted CROSS JOIN LATERAL (VALUES
-    ('in_app', CASE WHEN in_app THEN 'sent' ELSE 'skipped' END,
-     CASE WHEN NOT in_app THEN 'off by preference' END),
-    ('email', CASE WHEN email THEN 'queued' ELSE 'skipped' END,
-     CASE WHEN NOT email THEN CASE WHEN $9::boolean THEN 'in-app notice' ELSE 'off by preference' END END),
-    ('push', CASE WHEN push THEN 'skipped' END,
-     'not available in this version'),
-    ('sms', CASE WHEN sms THEN 'skipped' END,
-     'not available in this version')
-  ) AS d (channel, state, reason)
-  WHERE d.state IS NOT NULL
-)
-SELECT w.email, s.read_at, s.created_at FROM wanted w CROSS JOIN stored s
+// Decides and writes everything (migration 0003): other programs reach the
+// same by carillon.notify.
+constexpr auto write_notifications_sql = R"(
+SELECT id, user_id, read_at, created_at, due
+FROM carillon.write_notifications($1::uuid, $2::uuid[], $3::text, $4::text, $5::text, $6::jsonb, $7::text,
+                                  $8::uuid, $9::text, $10::boolean)
 )";
 
 // What was sent stays sent, whatever a second try says.
@@ -69,10 +35,11 @@ WITH noted AS (
   RETURNING id
 )
 INSERT INTO carillon.notification_deliveries
-  (notification_id, channel, tenant_id, state, reason)
-SELECT id, 'email', $2::uuid, $3::text, $4::text FROM noted
+  (notification_id, channel, tenant_id, state, reason, sent_at)
+SELECT id, 'email', $2::uuid, $3::text, $4::text, CASE WHEN $3::text = 'sent' THEN now() END FROM noted
 ON CONFLICT (notification_id, channel) DO UPDATE
-SET state = EXCLUDED.state, reason = EXCLUDED.reason, updated_at = now()
+SET state = EXCLUDED.state, reason = EXCLUDED.reason, sent_at = EXCLUDED.sent_at, deferred_until = NULL,
+    updated_at = now()
 )";
 
 /// Valid UTF-8 without U+0000: what PostgreSQL can store.
@@ -121,7 +88,7 @@ bool is_client_path(std::string_view url) {
          && character_count(url) <= max_short_text;
 }
 
-std::string_view delivery_state(email_outcome::kind how) {
+std::string_view outcome_text(email_outcome::kind how) {
   switch (how) {
     case email_outcome::kind::sent:
       return "sent";
@@ -135,45 +102,52 @@ std::string_view delivery_state(email_outcome::kind how) {
 
 } // namespace
 
-notification write_notification(pqxx::transaction_base& tx,
-                                const new_notification& message, hints& out) {
+new_notification made_storable(new_notification message) {
+  message.title = first_characters(storable(message.title), max_title);
+  message.message = storable(message.message);
+  message.data = storable_data(message.data).value_or("");
+  auto url = storable(message.action_url);
+  message.action_url = is_client_path(url) ? std::move(url) : std::string{};
+  return message;
+}
+
+std::vector<notification> write_notifications(pqxx::transaction_base& tx, const new_notification& wanted,
+                                              const std::vector<user_id>& users, hints& out) {
+  const auto message = made_storable(wanted);
   notification n;
-  n.id = notification_id::make();
   n.tenant = message.tenant;
-  n.user = message.user;
   n.type = message.type;
-  n.title = first_characters(storable(message.title), max_title);
-  n.message = storable(message.message);
-  const auto data = storable_data(message.data);
-  n.data = data.value_or("");
-  if (auto url = storable(message.action_url); is_client_path(url))
-    n.action_url = std::move(url);
+  n.title = message.title;
+  n.message = message.message;
+  n.data = message.data;
+  n.action_url = message.action_url;
+  const auto home = message.workspace.value.is_nil() ? root_workspace(n.tenant) : message.workspace;
 
-  const auto rows = tx.exec_params(
-    insert_notification_sql, to_string(n.id), to_string(n.tenant),
-    to_string(n.user), std::string{to_string(n.type)}, n.title, n.message, data,
-    null_if_empty(n.action_url), message.in_app_only);
-  if (rows.empty())
-    throw std::invalid_argument{"user " + to_string(n.user)
-                                + " does not belong to tenant "
-                                + to_string(n.tenant)};
-  n.read_at = read_nullable_instant(rows[0][1]);
-  n.created_at = read_instant(rows[0][2]);
-  if (!rows[0][0].as<bool>())
-    return n;
+  const auto rows = tx.exec_params(write_notifications_sql, to_string(n.tenant), uuid_array(users),
+                                   std::string{to_string(n.type)}, n.title, n.message, null_if_empty(n.data),
+                                   null_if_empty(n.action_url), to_string(home),
+                                   null_if_empty(message.correlation_id), message.in_app_only);
+  std::vector<notification> written;
+  written.reserve(static_cast<std::size_t>(rows.size()));
+  for (const auto& row : rows) {
+    n.id = read_id<notification_id>(row[0]);
+    n.user = read_id<user_id>(row[1]);
+    n.read_at = read_nullable_instant(row[2]);
+    n.created_at = read_instant(row[3]);
+    note_notification(n);
+    written.push_back(n);
+  }
+  if (!rows.empty() && rows[0][4].as<bool>())
+    out.push_back({hint::subject::job_ready, home, n.created_at});
+  return written;
+}
 
-  new_job mail;
-  mail.kind = kinds::send_notification_email;
-  mail.tenant = n.tenant;
-  mail.workspace = message.workspace.value.is_nil() ? root_workspace(n.tenant)
-                                                    : message.workspace;
-  mail.payload
-    = nlohmann::json{{"v", 1}, {"notification_id", to_string(n.id)}}.dump();
-  mail.unique_key = "notification-email-" + to_string(n.id);
-  mail.correlation_id = message.correlation_id;
-  insert_job(tx, mail);
-  out.push_back({hint::subject::job_ready, mail.workspace, n.created_at});
-  return n;
+notification write_notification(pqxx::transaction_base& tx, const new_notification& message, hints& out) {
+  auto written = write_notifications(tx, message, {message.user}, out);
+  if (written.empty())
+    throw std::invalid_argument{"user " + to_string(message.user) + " does not belong to tenant "
+                                + to_string(message.tenant)};
+  return std::move(written.front());
 }
 
 bool record_email_outcome(pqxx::transaction_base& tx, const tenant_id& tenant,
@@ -185,7 +159,7 @@ bool record_email_outcome(pqxx::transaction_base& tx, const tenant_id& tenant,
       first_characters(storable(outcome.reason), max_short_text)};
   return tx
            .exec_params(record_email_sql, to_string(id), to_string(tenant),
-                        std::string{delivery_state(outcome.how)}, reason)
+                        std::string{outcome_text(outcome.how)}, reason)
            .affected_rows()
          > 0;
 }

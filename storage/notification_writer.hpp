@@ -2,6 +2,8 @@
 // caller's transaction, so that outcome and notice can never disagree.
 #pragma once
 
+#include <vector>
+
 #include <pqxx/pqxx>
 
 #include "domain/hint.hpp"
@@ -10,9 +12,10 @@
 
 namespace carillon::storage {
 
-/// Stores the row (always; already read when in-app is off), one delivery
-/// row for each channel that is on or off by preference, and the e-mail job
-/// when e-mail is on. Adds a hint for that job.
+/// Stores the row (always; already read when in-app is off), a delivery row
+/// for every channel with what was decided and why (carillon.write_deliveries,
+/// domain/delivery_decision.hpp), and a job for each channel that is used.
+/// Adds a hint when one of them is due.
 ///
 /// The text is made storable instead of failing the outcome that it tells
 /// of: U+0000 and broken UTF-8 are replaced, the title is cut to 200
@@ -21,6 +24,15 @@ namespace carillon::storage {
 /// no JSON object or the user is not the tenant's.
 notification write_notification(pqxx::transaction_base& tx,
                                 const new_notification& message, hints& out);
+
+/// The same to each of `users` that is the tenant's, in one statement;
+/// `message.user` is ignored. At most one hint: their jobs run in one
+/// workspace.
+std::vector<notification> write_notifications(pqxx::transaction_base& tx, const new_notification& message,
+                                              const std::vector<user_id>& users, hints& out);
+
+/// `message` with the text that would be stored.
+new_notification made_storable(new_notification message);
 
 /// Writes how the e-mail ended: the row's sent_at, or failed_at with the
 /// reason, or (skipped) the reason alone, and the e-mail's delivery row.

@@ -5,12 +5,15 @@
 #include "storage/fence.hpp"
 #include "storage/job_repository.hpp"
 #include "storage/job_writer.hpp"
+#include "storage/live_repository.hpp"
 #include "storage/notification_repository.hpp"
 #include "storage/operations_repository.hpp"
 #include "storage/ownership_repository.hpp"
 #include "storage/post_repository.hpp"
 #include "storage/publish_repository.hpp"
+#include "storage/push_repository.hpp"
 #include "storage/schedule_repository.hpp"
+#include "storage/sms_repository.hpp"
 #include "storage/social_account_repository.hpp"
 #include "storage/workspace_repository.hpp"
 
@@ -23,7 +26,8 @@ public:
   pg_store(session_options options, const token_cipher& tokens, logger& log)
     : db_(std::move(options), log),
       social_accounts_(db_, tokens),
-      publishing_(db_, tokens) {
+      publishing_(db_, tokens),
+      pushes_(db_, tokens) {
   }
 
   connection& session() noexcept {
@@ -63,6 +67,15 @@ public:
   schedule_store& schedules() override {
     return schedules_;
   }
+  live_store& live() override {
+    return live_;
+  }
+  push_store& pushes() override {
+    return pushes_;
+  }
+  sms_store& texts() override {
+    return texts_;
+  }
 
 private:
   connection db_;
@@ -77,6 +90,9 @@ private:
   ownership_repository ownership_{db_};
   operations_repository operations_{db_};
   schedule_repository schedules_{db_};
+  live_repository live_{db_};
+  push_repository pushes_;
+  sms_repository texts_{db_};
 };
 
 } // namespace

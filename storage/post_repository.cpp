@@ -7,6 +7,7 @@
 #include "domain/post_state.hpp"
 #include "domain/text.hpp"
 #include "storage/job_writer.hpp"
+#include "storage/live_notes.hpp"
 #include "storage/notification_writer.hpp"
 #include "storage/query_param.hpp"
 
@@ -450,6 +451,8 @@ result<post_detail> post_repository::update(const scope& who, workspace_id works
     tx.exec_params(update_post, to_string(id), content.content_text, content.content_variations,
                    content.hashtags, content.mentions, content.link_url, content.first_comment,
                    std::string{to_string(*edited)});
+    if (*edited != locked->status)
+      note_post_status(tx, id, locked->status);
     audit(tx, who, actor, audit_action::update, id, "Post edited", locked->status, *edited);
     return read_detail(tx, who, workspace, id);
   });
@@ -522,6 +525,7 @@ result<post_detail> post_repository::submit(const scope& who, workspace_id works
     if (parts[0].as<int>() == 0)
       return business("targets", "The post needs at least one account.");
     tx.exec_params(set_submitted, to_string(id));
+    note_post_status(tx, id, locked->status);
     for (const auto& row : tx.exec_params(select_approvers, to_string(workspace), tenant_param(who))) {
       auto message = notice(who, workspace, read_id<user_id>(row[0]),
                             notification_type::post_submitted, actor);
@@ -554,6 +558,7 @@ result<approval> post_repository::approve(const scope& who, workspace_id workspa
     if (!next)
       return wrong_status("Only a submitted post can be approved.");
     tx.exec_params(set_status, to_string(id), std::string{to_string(*next)});
+    note_post_status(tx, id, locked->status);
     auto decision = decide(tx, who, id, actor, approval_decision::approved, comment);
     auto message = notice(who, workspace, locked->author, notification_type::post_approved, actor);
     message.title = "Post approved";
@@ -584,6 +589,7 @@ result<approval> post_repository::reject(const scope& who, workspace_id workspac
     if (!next)
       return wrong_status("Only a submitted post can be rejected.");
     tx.exec_params(set_rejected, to_string(id), reason);
+    note_post_status(tx, id, locked->status);
     auto decision = decide(tx, who, id, actor, approval_decision::rejected, comment);
     auto message = notice(who, workspace, locked->author, notification_type::post_rejected, actor);
     message.title = "Post rejected";
@@ -632,6 +638,8 @@ result<post_detail> post_repository::schedule(const scope& who, workspace_id wor
     if (auto refused = refuse_past(tx, at))
       return std::move(*refused);
     tx.exec_params(set_scheduled, to_string(id), param(at), zone);
+    if (!move)
+      note_post_status(tx, id, locked->status);
     auto message = notice(who, workspace, locked->author, notification_type::post_scheduled, actor);
     message.title = move ? "Post rescheduled" : "Post scheduled";
     message.message = "Your post " + quote(locked->text) + " will be published at "
@@ -663,6 +671,7 @@ result<post_detail> post_repository::publish(const scope& who, workspace_id work
     if (tx.exec_params(count_parts, to_string(id))[0][0].as<int>() == 0)
       return business("targets", "The post needs at least one account.");
     tx.exec_params(set_status, to_string(id), std::string{to_string(*next)});
+    note_post_status(tx, id, locked->status);
     tx.exec_params(start_targets, to_string(id));
     insert_job(tx, publish_job_for(id, *who.tenant(), workspace, actor.correlation_id));
     audit(tx, who, actor, audit_action::update, id, "Post publishing started", locked->status,
@@ -684,6 +693,7 @@ result<post_detail> post_repository::cancel(const scope& who, workspace_id works
     if (!next)
       return business("post", "Only a draft or scheduled post can be cancelled.");
     tx.exec_params(set_status, to_string(id), std::string{to_string(*next)});
+    note_post_status(tx, id, locked->status);
     audit(tx, who, actor, audit_action::update, id, "Post cancelled", locked->status, *next);
     return read_detail(tx, who, workspace, id);
   });

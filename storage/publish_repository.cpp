@@ -13,6 +13,7 @@
 #include "storage/failure_notice.hpp"
 #include "storage/fence.hpp"
 #include "storage/job_writer.hpp"
+#include "storage/live_notes.hpp"
 #include "storage/notification_writer.hpp"
 #include "storage/ownership_repository.hpp"
 #include "storage/social_account_repository.hpp"
@@ -70,7 +71,7 @@ constexpr auto select_without_targets = R"sql(
 
 constexpr auto lock_post = R"sql(
   SELECT id, tenant_id, workspace_id, created_by_user_id, status, content_text, content_variations,
-         hashtags, link_url, revision, deleted_at
+         hashtags, link_url, revision, deleted_at, scheduled_at
   FROM carillon.posts WHERE id = $1 AND workspace_id = $2 AND tenant_id = $3 FOR UPDATE
 )sql";
 
@@ -243,6 +244,7 @@ struct post_row {
   std::vector<std::string> hashtags;
   std::string link;
   int revision = 1;
+  std::optional<instant> scheduled_at;
 };
 
 json parse_json(const pqxx::field& f) {
@@ -277,6 +279,7 @@ std::optional<post_row> lock_post_of(pqxx::transaction_base& tx, const job& job)
         post.hashtags.push_back(tag.get<std::string>());
   post.link = text_or_empty(row["link_url"]);
   post.revision = row["revision"].as<int>();
+  post.scheduled_at = read_nullable_instant(row["scheduled_at"]);
   return post;
 }
 
@@ -344,6 +347,7 @@ bool roll_up(pqxx::transaction_base& tx, const post_row& post, const job& job,
   const bool published = count[1].as<int>() > 0;
   const std::string status = published ? "published" : "failed";
   const auto concluded = tx.exec_params(conclude_post, to_string(post.id), status);
+  note_post_status(tx, post.id, post.status);
   const auto reason = count[4].is_null() ? std::string{"it has no accounts"} : text_or_empty(count[4]);
   std::string published_at;
   if (published)
@@ -489,6 +493,7 @@ result<started_posts> publish_repository::start_due(const node_identity& me,
       for (const auto& row : due)
         ids.push_back(read_id<post_id>(row[0]));
       tx.exec_params(start_posts, uuid_array(ids));
+      note_post_status(tx, ids, post_status::scheduled);
       tx.exec_params(start_targets, uuid_array(ids));
       for (const auto& row : due)
         insert_job(tx, publish_job_for(read_id<post_id>(row[0]), read_id<tenant_id>(row[1]),
@@ -632,6 +637,8 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
       call.post.idempotency_key = idempotency_key(target, post->revision);
       call.post.correlation_id = job.correlation_id;
       call.post.timeout = call_timeout;
+      if (row["retry_count"].as<int>() == 0)
+        call.due = post->scheduled_at;
       const auto opened = tx.exec_params(
         open_attempt, to_string(call.attempt), to_string(post->tenant), to_string(post->workspace),
         to_string(post->id), target, row["account_id"].as<std::string>(), call.post.idempotency_key,

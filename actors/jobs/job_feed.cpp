@@ -44,6 +44,7 @@ struct job_in_hand {
   std::int64_t batch = 0;
   /// Zero while it waits in the queue.
   std::int64_t run = 0;
+  time_point started{};
   time_point give_up_at{};
   /// Reported; waits for the transaction that writes it.
   bool reported = false;
@@ -196,6 +197,12 @@ result<done> abandon(store& db, const node_identity& me, const job& work,
   }
   if (work.kind == kinds::send_notification_email)
     return db.deliveries().conclude_email(me, work, {email_outcome::kind::failed, reason});
+  if (work.kind == kinds::send_notification_digest) {
+    auto digest = db.deliveries().begin_digest(me, work);
+    if (!digest && digest.error().code != errc::invalid_argument)
+      return digest.error();
+    return db.deliveries().conclude_digest(me, work, digest.value_or({}), {email_outcome::kind::failed, reason});
+  }
   if (work.kind == kinds::send_notification_push)
     return db.pushes().conclude(me, work, {}, {delivery_outcome::kind::failed, reason});
   if (work.kind == kinds::send_notification_sms)
@@ -295,6 +302,7 @@ void accept_report(self_pointer self, const run_report& said) {
   if (i == state.in_hand.end() || i->second.reported || i->second.run != said.run)
     return;
   const auto& work = *i->second.work;
+  state.context->measured->job_ended(work.kind, to_string(report.how), clock_now(self) - i->second.started);
   const bool failed = said.dependency_failed;
   if ((failed || report.how == job_report::kind::succeeded || report.how == job_report::kind::concluded)
       && state.queue.report_dependency(work, failed, clock_now(self)))
@@ -329,9 +337,11 @@ running_job_ptr begin_run(self_pointer self, const std::shared_ptr<const job>& w
   auto& entry = state.in_hand.at(work->id);
   const auto* policy = find_job_policy(work->kind);
   entry.run = state.next_run++;
+  entry.started = now;
   entry.give_up_at = now + (policy ? policy->timeout : std::chrono::seconds{60}) + runner_grace;
   ++state.running;
   ++state.taken_total;
+  state.context->measured->job_started(work->kind, work->run_at);
   return std::make_shared<const running_job>(running_job{*state.me, work, entry.run});
 }
 
@@ -411,7 +421,7 @@ void take_in(self_pointer self, due_jobs& due) {
       }
       if (work->suspicion > 0)
         ++state.suspects;
-      state.in_hand[work->id] = {work, batch.number, 0, {}, false};
+      state.in_hand[work->id] = {.work = work, .batch = batch.number};
       ++kept;
       if (state.queue.held(work->workspace) >= park_at(state))
         state.parked.insert(work->workspace);
@@ -718,6 +728,7 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
                            {"open_batches", std::to_string(state.open_batches.size())},
                            {"parked_workspaces", std::to_string(state.parked.size())},
                            {"shards", std::to_string(state.owned.count())},
+                           {"mailbox", std::to_string(mailbox_depth(self))},
                            {"taken_total", std::to_string(state.taken_total)}},
                           {}};
     },

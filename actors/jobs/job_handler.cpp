@@ -1,12 +1,14 @@
 #include "actors/jobs/job_handler.hpp"
 
 #include "actors/jobs/kinds/cleanup_old_notifications.hpp"
+#include "actors/jobs/kinds/send_tenant_notification.hpp"
 
 namespace carillon {
 
 job_handlers built_in_handlers() {
   return {
     {std::string{kinds::cleanup_old_notifications}, database_handler{cleanup_old_notifications}},
+    {std::string{kinds::send_tenant_notification}, database_handler{send_tenant_notification}},
   };
 }
 

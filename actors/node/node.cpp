@@ -7,8 +7,10 @@
 #include "actors/jobs/scheduler.hpp"
 #include "actors/node/ownership.hpp"
 #include "actors/node/region.hpp"
+#include "actors/realtime/realtime.hpp"
 #include "actors/timer.hpp"
 #include "domain/backoff.hpp"
+#include "domain/node_message.hpp"
 
 namespace carillon {
 
@@ -25,7 +27,9 @@ struct node_state {
   scheduler_actor scheduler;
   region_actor region;
   ownership_actor ownership;
+  realtime_actor realtime;
 
+  std::deque<caf::actor_clock::time_point> realtime_crashes;
   std::deque<caf::actor_clock::time_point> crashes;
   bool up = false;
   bool ending = false;
@@ -33,6 +37,10 @@ struct node_state {
 
   ~node_state() {
     bring_down();
+    if (context)
+      context->realtime->connect({});
+    if (realtime)
+      caf::anon_send_exit(realtime, caf::exit_reason::user_shutdown);
   }
 
   void bring_down() {
@@ -82,6 +90,7 @@ void part_went_down(self_pointer self, const caf::down_msg& down) {
     state.crashes.pop_front();
   state.context->log->error("engine-crashed", {{"reason", self->home_system().render(down.reason)},
                                                {"crashes", std::to_string(state.crashes.size())}});
+  state.context->measured->actor_restarted("engine");
   state.context->lease.expire();
   state.bring_down();
   if (static_cast<int>(state.crashes.size()) > settings.restart_intensity) {
@@ -92,6 +101,36 @@ void part_went_down(self_pointer self, const caf::down_msg& down) {
                      exponential_delay(settings.restart_min_backoff, settings.restart_max_backoff,
                                        static_cast<int>(state.crashes.size()), 0.5),
                      atom::restart_v);
+}
+
+void start_realtime(self_pointer self) {
+  auto& state = self->state;
+  state.realtime = spawn_realtime(self->home_system(), state.context);
+  self->monitor(state.realtime);
+  state.context->realtime->connect(state.realtime);
+}
+
+/// Its end has told every socket to connect again.
+void realtime_went_down(self_pointer self, const caf::down_msg& down) {
+  auto& state = self->state;
+  const auto& settings = state.context->settings;
+  state.context->realtime->connect({});
+  state.realtime = nullptr;
+  const auto now = clock_now(self);
+  auto& crashes = state.realtime_crashes;
+  crashes.push_back(now);
+  while (crashes.front() + settings.restart_window < now)
+    crashes.pop_front();
+  state.context->log->error("realtime-crashed", {{"reason", self->home_system().render(down.reason)},
+                                                 {"crashes", std::to_string(crashes.size())}});
+  if (static_cast<int>(crashes.size()) > settings.restart_intensity) {
+    self->quit(caf::sec::runtime_error);
+    return;
+  }
+  self->delayed_send(self,
+                     exponential_delay(settings.restart_min_backoff, settings.restart_max_backoff,
+                                       static_cast<int>(crashes.size()), 0.5),
+                     atom::restart_v, atom::live_v);
 }
 
 void end_lease(self_pointer self) {
@@ -140,14 +179,25 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
                                std::chrono::milliseconds shutdown_grace) {
   self->state.context = std::move(context);
   self->state.shutdown_grace = shutdown_grace;
-  self->set_down_handler([self](const caf::down_msg& down) { part_went_down(self, down); });
+  self->set_down_handler([self](const caf::down_msg& down) {
+    if (self->state.realtime && down.source == self->state.realtime.address())
+      realtime_went_down(self, down);
+    else
+      part_went_down(self, down);
+  });
   start_engine(self);
+  start_realtime(self);
   return {
     [self](atom::hint, const hint& h) {
       if (self->state.region)
         self->send(self->state.region, atom::hint_v, h);
     },
     [self](atom::hint, const std::string& payload) {
+      if (const auto message = decode_node_message(payload); message && message->type == "live") {
+        if (self->state.realtime && message->version == 1)
+          self->send(self->state.realtime, atom::hint_v, message->body);
+        return;
+      }
       if (self->state.region)
         self->send(self->state.region, atom::hint_v, payload);
     },
@@ -183,12 +233,13 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
       out->name = "node " + state.context->settings.node;
       out->state = state.stopping ? "draining" : state.up ? "running" : "restarting";
       out->facts.emplace_back("recent_crashes", std::to_string(state.crashes.size()));
-      auto missing = std::make_shared<int>(8);
+      auto missing = std::make_shared<int>(9);
       collect(self, state.ownership, out, missing, promise);
       collect(self, state.region, out, missing, promise);
       collect(self, state.feed, out, missing, promise);
       collect(self, state.sweep, out, missing, promise);
       collect(self, state.scheduler, out, missing, promise);
+      collect(self, state.realtime, out, missing, promise);
       collect(self, state.context->databases.interactive, out, missing, promise);
       collect(self, state.context->databases.background, out, missing, promise);
       collect(self, state.context->databases.control, out, missing, promise);
@@ -197,6 +248,10 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
     [self](atom::restart) {
       if (!self->state.up && !self->state.stopping)
         start_engine(self);
+    },
+    [self](atom::restart, atom::live) {
+      if (!self->state.realtime)
+        start_realtime(self);
     },
     [self](atom::tick) { end_lease(self); },
   };

@@ -228,7 +228,8 @@ ownership_actor::behavior_type ownership(self_pointer self, engine_context_ptr c
                            {"shards", std::to_string(state.owned)},
                            {"live_nodes", std::to_string(state.live_nodes)},
                            {"lease_left_ms", std::to_string(state.context->lease.remaining().count())},
-                           {"draining", std::to_string(state.draining.size())}},
+                           {"draining", std::to_string(state.draining.size())},
+                           {"mailbox", std::to_string(mailbox_depth(self))}},
                           {}};
     },
     [self](atom::tick) {

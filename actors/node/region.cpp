@@ -97,6 +97,7 @@ void workspace_went_down(self_pointer self, const caf::down_msg& down) {
   const bool asked_to = i->second.stopping;
   state.workspaces.erase(i);
   if (!asked_to) {
+    state.context->measured->actor_restarted("workspace");
     const auto cool_down = state.context->settings.quarantine_cool_down;
     state.quarantined[id] = clock_now(self) + cool_down;
     state.context->log->error("workspace-quarantined",
@@ -200,7 +201,8 @@ region_actor::behavior_type region(self_pointer self, engine_context_ptr context
                         {"workspaces", std::to_string(state.workspaces.size())},
                         {"quarantined", std::to_string(state.quarantined.size())},
                         {"started_total", std::to_string(state.started_total)},
-                        {"passivated_total", std::to_string(state.passivated_total)}},
+                        {"passivated_total", std::to_string(state.passivated_total)},
+                        {"mailbox", std::to_string(mailbox_depth(self))}},
                        {}};
       for (const auto& [id, until] : state.quarantined)
         out.children.push_back({"workspace " + to_string(id), "quarantined", {}, {}});

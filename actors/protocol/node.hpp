@@ -18,6 +18,8 @@ using node_actor = protocol<
   answers<atom::report>::with<actor_report>,
   // INTERNAL: start the engine (again).
   accepts<atom::restart>,
+  // INTERNAL: start the hub of live events (again).
+  accepts<atom::restart, atom::live>,
   // INTERNAL: the grace period is over.
   accepts<atom::tick>>;
 

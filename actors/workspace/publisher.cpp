@@ -115,12 +115,17 @@ void call(self_pointer self, const run_ptr& r, planned_call planned,
   ++state.calls_total;
   planned.post.timeout = left;
   const auto begun = lease_clock::steady::now();
-  const auto& gateway = state.context->gateways.at(planned.post.account.platform);
+  const auto platform = planned.post.account.platform;
+  const auto& gateway = state.context->gateways.at(platform);
   gateway->publish(
     std::move(planned.post),
-    [handle = job_runner_actor{self}, self, r, attempt = planned.attempt, begun](result<public_post> outcome) {
-      if (outcome)
+    [handle = job_runner_actor{self}, self, r, attempt = planned.attempt, begun, platform, due = planned.due,
+     measured = state.context->measured](result<public_post> outcome) {
+      if (outcome) {
         crash_point(crash_points::after_accept);
+        if (due)
+          measured->post_accepted(platform, *due);
+      }
       const auto latency = std::chrono::duration_cast<std::chrono::milliseconds>(
         lease_clock::steady::now() - begun);
       resume(handle, [self, r, attempt, latency,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "actors/timer.hpp"
+#include "actors/workspace/messenger.hpp"
 #include "actors/workspace/notifier.hpp"
 #include "actors/workspace/publisher.hpp"
 #include "actors/workspace/steward.hpp"
@@ -20,13 +21,17 @@ namespace {
 constexpr int publisher_slot = 0;
 constexpr int notifier_slot = 1;
 constexpr int steward_slot = 2;
-constexpr int slot_count = 3;
-constexpr std::array<const char*, slot_count> slot_names{"publisher", "notifier", "steward"};
+constexpr int messenger_slot = 3;
+constexpr int slot_count = 4;
+constexpr std::array<const char*, slot_count> slot_names{"publisher", "notifier", "steward", "messenger"};
 
 int slot_of(const job& work) {
   if (work.kind == kinds::publish_post)
     return publisher_slot;
-  return work.kind == kinds::send_notification_email ? notifier_slot : steward_slot;
+  if (work.kind == kinds::send_notification_push || work.kind == kinds::send_notification_sms)
+    return messenger_slot;
+  return work.kind == kinds::send_notification_email || work.kind == kinds::send_notification_digest ? notifier_slot
+                                                                                                     : steward_slot;
 }
 
 /// Run here: a message to the steward and back would cost more than they do.
@@ -72,9 +77,10 @@ void start_child(self_pointer self, int slot) {
   auto& c = state.children[static_cast<std::size_t>(slot)];
   auto& system = self->home_system();
   const workspace_actor me{self};
-  c.handle = slot == publisher_slot  ? spawn_publisher(system, state.context, me, state.feed)
-             : slot == notifier_slot ? spawn_notifier(system, state.context, me)
-                                     : spawn_steward(system, state.context, me);
+  c.handle = slot == publisher_slot   ? spawn_publisher(system, state.context, me, state.feed)
+             : slot == notifier_slot  ? spawn_notifier(system, state.context, me)
+             : slot == messenger_slot ? spawn_messenger(system, state.context, me)
+                                      : spawn_steward(system, state.context, me);
   self->monitor(c.handle);
   if (!c.waiting.empty())
     self->send(c.handle, atom::job_v, job_handout{std::exchange(c.waiting, {})});
@@ -129,6 +135,7 @@ void child_went_down(self_pointer self, const caf::down_msg& down) {
     const auto delay = exponential_delay(settings.restart_min_backoff, settings.restart_max_backoff,
                                          static_cast<int>(state.crashes.size()) - 1, uniform());
     ++c.restarts;
+    state.context->measured->actor_restarted(slot_names[static_cast<std::size_t>(slot)]);
     self->delayed_send(self, delay, atom::restart_v, slot, ++c.generation);
     return;
   }

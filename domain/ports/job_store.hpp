@@ -36,6 +36,22 @@ struct job_report {
   int revision = 0;
 };
 
+constexpr std::string_view to_string(job_report::kind how) noexcept {
+  switch (how) {
+    case job_report::kind::succeeded:
+      return "succeeded";
+    case job_report::kind::concluded:
+      return "concluded";
+    case job_report::kind::retry:
+      return "retry";
+    case job_report::kind::postponed:
+      return "postponed";
+    case job_report::kind::discarded:
+      return "discarded";
+  }
+  return "unknown";
+}
+
 /// A batch as its manifest row says it; a suspect is alone in its own.
 struct job_batch {
   std::int64_t number = 0;
@@ -209,6 +225,8 @@ public:
 
   /// Live jobs, and what the kept history holds, by state, kind and queue.
   virtual result<std::vector<job_count>> count(const scope& who) = 0;
+  /// What waits in the shards that `node` owns; finished jobs are left out.
+  virtual result<std::vector<job_count>> count_owned(const std::string& node) = 0;
   /// The workspaces with the most live jobs.
   virtual result<std::vector<workspace_job_count>> count_workspaces(const scope& who, int limit) = 0;
   /// Live and concluded.

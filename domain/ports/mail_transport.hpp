@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "domain/instant.hpp"
 #include "domain/result.hpp"
@@ -20,6 +21,8 @@ struct mail_message {
   std::string text_body;
   std::string html_body;
   instant date{};
+  /// Where one click ends this kind of mail (RFC 8058); empty for none.
+  std::string unsubscribe_url{};
 };
 
 class mail_transport {
@@ -29,9 +32,20 @@ public:
   virtual ~mail_transport() = default;
 
   /// Failures: transient (no connection, 4xx), permanent (5xx, the address
-  /// or message is refused), outcome_unknown (connection lost after DATA).
+  /// or message is refused; with the field `to_address` when it is the
+  /// recipient that the server does not want), outcome_unknown (connection
+  /// lost after DATA).
   /// The callback runs on the outbound thread, exactly once.
   virtual void send(mail_message message, callback done) = 0;
+};
+
+/// One of several notifications in a mail.
+struct digest_entry {
+  std::string title;
+  std::string message;
+  std::string action_url; ///< Absolute, or empty for no link.
+  bool urgent = false;
+  instant date{};
 };
 
 /// Everything a notification mail shows.
@@ -44,10 +58,17 @@ struct notification_mail {
   std::string action_url; ///< Absolute, or empty for no button.
   bool urgent = false;
   instant date{};
+  std::string type{};            ///< Names the block that shows it.
+  std::string language{};        ///< As in `en` or `pt-BR`; English else.
+  std::string unsubscribe_url{}; ///< Absolute, or empty for none.
+  // Of a digest, whose id is notification_id and whose type is `digest`.
+  std::vector<digest_entry> entries{};
+  std::int64_t entry_count = 0; ///< Also of those that are not shown.
+  std::string category{};
 };
 
-/// Turns a notification into a mail with the templates of
-/// config/templates/mail. Pure but for reading templates at construction.
+/// Turns a notification or a digest into a mail with the templates of
+/// config/templates. Pure but for reading templates at construction.
 class mail_renderer {
 public:
   virtual ~mail_renderer() = default;

@@ -7,10 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "domain/delivery_decision.hpp"
 #include "domain/hint.hpp"
 #include "domain/job.hpp"
 #include "domain/notification.hpp"
 #include "domain/notification_email.hpp"
+#include "domain/notification_settings.hpp"
 #include "domain/ownership.hpp"
 #include "domain/result.hpp"
 #include "domain/scope.hpp"
@@ -55,6 +57,45 @@ struct preference_change {
   std::optional<bool> sms;
 };
 
+/// What became of a notification on one channel, and why.
+struct notification_delivery {
+  notification_channel channel = notification_channel::in_app;
+  delivery_state state = delivery_state::queued;
+  std::string reason;
+  std::optional<instant> deferred_until;
+  int attempts = 0; ///< Tries that were begun.
+  std::optional<instant> attempted_at;
+  std::optional<instant> sent_at;
+  instant updated_at{};
+};
+
+/// A send to a whole tenant; a job carries it out.
+struct tenant_broadcast {
+  uuid id;
+  std::int64_t recipients = 0; ///< Active users at that moment.
+};
+
+struct broadcast_progress {
+  bool finished = false; ///< Also when it is gone.
+  std::int64_t written = 0;
+  std::int64_t delivered = 0;
+};
+
+/// What another program asks for.
+struct notification_request {
+  new_notification message;   ///< `user` is ignored.
+  std::vector<user_id> users; ///< Empty: every active user of the tenant.
+  std::string idempotency_key; ///< Empty: none.
+  std::string fingerprint;     ///< Equal for equal requests.
+};
+
+struct notification_answer {
+  std::vector<notification_id> ids;
+  std::optional<uuid> broadcast;
+  std::int64_t recipients = 0;
+  bool repeated = false; ///< The key was known: nothing was done again.
+};
+
 /// Every call needs a tenant scope unless it says otherwise; what another
 /// tenant owns is not there. Every call also fails as storage's
 /// connection::transact says, and then nothing of it is written.
@@ -75,9 +116,38 @@ public:
                 const std::vector<user_id>& users, hints& out)
     = 0;
 
-  /// To every active user of the scope's tenant.
-  virtual result<std::vector<notification>>
+  /// To every active user of the scope's tenant, however many: stores the
+  /// send and its job in one transaction (carillon.start_broadcast).
+  virtual result<tenant_broadcast>
   send_to_tenant(const scope& s, const new_notification& message, hints& out)
+    = 0;
+
+  /// The next at most `most` recipients of the job's broadcast, fenced. No
+  /// user gets it twice, whoever runs this and however often.
+  /// errc::invalid_argument: the payload names none.
+  virtual result<broadcast_progress> continue_broadcast(const node_identity& me, const job& work, int most) = 0;
+
+  /// For other programs: all or nothing, and once for one key. Also
+  /// errc::conflict: the key was used for another request;
+  /// errc::invalid_argument on `user_ids.N` or `workspace_id`: not the
+  /// tenant's; errc::not_found: no such tenant.
+  virtual result<notification_answer> send_once(const scope& s, const notification_request& request, hints& out) = 0;
+
+  /// What became of it on each channel. errc::forbidden: another user's of
+  /// the same tenant.
+  virtual result<std::vector<notification_delivery>>
+  deliveries(const scope& s, user_id user, notification_id id) = 0;
+
+  /// errc::not_found: no such user.
+  virtual result<notification_settings> settings(const scope& s, user_id user) = 0;
+
+  /// What then holds. errc::invalid_argument on `quiet_hours.end`: the window
+  /// would be empty.
+  virtual result<notification_settings> update_settings(const scope& s, user_id user, const settings_change& change)
+    = 0;
+
+  /// No e-mail about these types any more. errc::not_found: no such user.
+  virtual result<done> unsubscribe_email(const scope& s, user_id user, const std::vector<notification_type>& types)
     = 0;
 
   /// Idempotent: the first read_at stays. errc::forbidden: another user's of

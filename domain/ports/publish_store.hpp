@@ -37,6 +37,8 @@ struct planned_call {
   attempt_id attempt;
   target_id target;
   outgoing_post post; ///< `timeout` is the caller's to cap.
+  /// The instant that was promised; nothing for a retry, or when none was.
+  std::optional<instant> due;
 };
 
 /// An attempt whose outcome must be asked for.

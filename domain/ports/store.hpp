@@ -15,6 +15,9 @@ class job_store;
 class ownership_store;
 class operations_store;
 class schedule_store;
+class live_store;
+class push_store;
+class sms_store;
 
 class store {
 public:
@@ -31,6 +34,9 @@ public:
   virtual ownership_store& ownership() = 0;
   virtual operations_store& operations() = 0;
   virtual schedule_store& schedules() = 0;
+  virtual live_store& live() = 0;
+  virtual push_store& pushes() = 0;
+  virtual sms_store& texts() = 0;
 };
 
 } // namespace carillon

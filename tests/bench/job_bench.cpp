@@ -24,15 +24,11 @@
 #include <pqxx/pqxx>
 #include <unistd.h>
 
-#include "actors/database.hpp"
-#include "actors/engine_context.hpp"
-#include "actors/node/node.hpp"
-#include "config/settings.hpp"
 #include "domain/clock.hpp"
 #include "domain/ports/store.hpp"
-#include "storage/listener.hpp"
 #include "storage/migrator.hpp"
 #include "storage/pg_store.hpp"
+#include "tests/bench/engine.hpp"
 #include "tests/bench/machine.hpp"
 #include "tests/bench/workplace.hpp"
 
@@ -48,42 +44,16 @@ constexpr int exit_broken_promise = 1;
 constexpr int exit_cannot_run = 2;
 
 constexpr std::string_view kind_name = "bench_noop";
-constexpr auto node_name = "job-bench";
 
 struct options {
   int jobs = 100'000;
   int workspaces = 1'000;
   int pickups = 300;
   int enqueue_batch = 1'000;
-  int batch_size = config::jobs_settings{}.batch_size;
-  int max_in_flight = config::jobs_settings{}.max_in_flight;
-  int background_connections = config::database_settings{}.background_connections;
-  bool stealing = config::caf_settings{}.scheduler_policy == config::scheduling::stealing;
-  int threads = config::caf_settings{}.worker_threads;
-  int linger_ms = static_cast<int>(config::jobs_settings{}.conclude_linger.count());
+  engine_options engine;
   std::string database_url;
   bool bare = true;
 };
-
-/// What goes wrong is a part of the result; the rest only costs time.
-class warnings final : public logger {
-public:
-  void write(log_level level, std::string_view event, std::initializer_list<log_field> fields) noexcept override {
-    if (level < log_level::warn)
-      return;
-    std::string line{event};
-    for (const auto& field : fields)
-      line.append(" ").append(field.key).append("=").append(field.value);
-    tell(line);
-  }
-};
-
-template <class T>
-T expect(result<T> got, const char* what) {
-  if (!got)
-    throw std::runtime_error{std::string{what} + ": " + got.error().detail};
-  return std::move(*got);
-}
 
 double rounded(double value, double unit) {
   return std::round(value / unit) * unit;
@@ -100,78 +70,6 @@ double quantile(std::vector<double> values, double q) {
 seconds cpu_of_self() {
   return cpu_time(::getpid()).value_or(seconds{});
 }
-
-// -- the engine, as `carillon serve` composes it, without HTTP -------------------
-
-class caf_settings final : public caf::actor_system_config {
-public:
-  explicit caf_settings(const options& o) {
-    if (o.threads > 0)
-      this->set("scheduler.max-threads", static_cast<std::size_t>(o.threads));
-    this->set("scheduler.policy", o.stealing ? caf::atom("stealing") : caf::atom("sharing"));
-    add_message_types<caf::id_block::carillon>();
-  }
-};
-
-class engine {
-public:
-  engine(const options& o, const std::string& url, quick_handler handler, logger& log)
-    : caf_settings_(o),
-      system_(*new caf::actor_system{caf_settings_}),
-      context_(std::make_shared<engine_context>()) {
-    const auto pool = [&](const char* name, int workers) {
-      storage::session_options session;
-      session.url = url;
-      session.application_name = std::string{"bench-"} + name;
-      return spawn_database(system_, {name, static_cast<std::size_t>(workers), config::database_settings{}.queue_limit,
-                                      [session, &log] {
-                                        static const storage::token_cipher tokens{std::string(32, 'k')};
-                                        return storage::make_pg_store(session, tokens, log);
-                                      },
-                                      &log});
-    };
-    context_->settings.node = node_name;
-    context_->settings.batch_size = o.batch_size;
-    context_->settings.conclude_linger = std::chrono::milliseconds{o.linger_ms};
-    context_->hot.jobs_max_in_flight = o.max_in_flight;
-    context_->log = &log;
-    context_->databases = {pool("interactive", 1), pool("background", o.background_connections), pool("control", 1)};
-    context_->handlers = built_in_handlers();
-    context_->handlers[std::string{kind_name}] = std::move(handler);
-    node_ = spawn_node(system_, context_, std::chrono::seconds{20});
-    storage::session_options session;
-    session.url = url;
-    session.application_name = "bench-listen";
-    notifications_ = std::make_unique<storage::listener>(
-      session, node_name, [node = node_](std::string payload) { caf::anon_send(node, atom::hint_v, std::move(payload)); },
-      [node = node_] { caf::anon_send(node, atom::sweep_v); }, log);
-  }
-
-  void hint_at(const hint& h) {
-    caf::anon_send(node_, atom::hint_v, h);
-  }
-
-  void stop() {
-    caf::scoped_actor self{system_};
-    self->request(node_, std::chrono::seconds{30}, atom::stop_v)
-      .receive([](atom::done) {}, [&](caf::error& error) { throw std::runtime_error{system_.render(error)}; });
-    notifications_.reset();
-    caf::anon_send_exit(node_, caf::exit_reason::user_shutdown);
-    node_ = nullptr;
-    auto& pools = context_->databases;
-    for (auto* pool : {&pools.interactive, &pools.background, &pools.control})
-      caf::anon_send_exit(*pool, caf::exit_reason::user_shutdown);
-    pools = {};
-  }
-
-private:
-  caf_settings caf_settings_;
-  /// Never destroyed (app/serve.cpp says why).
-  caf::actor_system& system_;
-  engine_context_ptr context_;
-  node_actor node_;
-  std::unique_ptr<storage::listener> notifications_;
-};
 
 // -- what is measured ------------------------------------------------------------
 
@@ -233,17 +131,6 @@ public:
 private:
   pqxx::connection session_;
 };
-
-/// `count` workspaces on all shards in turn.
-std::vector<workspace_id> make_workspaces(int count) {
-  std::vector<workspace_id> out;
-  for (int i = 0; i < count; ++i) {
-    auto id = workspace_id::make();
-    id.value.bytes[15] = static_cast<std::uint8_t>(i % shard_count);
-    out.push_back(id);
-  }
-  return out;
-}
 
 new_job make_job(tenant_id tenant, workspace_id workspace, int number) {
   new_job out;
@@ -307,7 +194,7 @@ double bare_drain(const options& o, database& db) {
     {
       pqxx::work tx{session};
       tx.exec_prepared("bare_fence", life);
-      const auto rows = tx.exec_prepared("bare_read", run_at, id, shards, o.batch_size);
+      const auto rows = tx.exec_prepared("bare_read", run_at, id, shards, o.engine.batch_size);
       if (rows.empty())
         throw std::runtime_error{"the bare statements lost jobs"};
       for (const auto& row : rows) {
@@ -367,8 +254,7 @@ std::vector<double> pick_up(const options& o, store& db, engine& node, starts& s
 }
 
 int measure(const options& o) {
-  // Actors may outlive this function.
-  static warnings log;
+  auto& log = warnings();
   work_folder folder{false};
   std::unique_ptr<private_postgres> server;
   auto url = o.database_url;
@@ -412,7 +298,8 @@ int measure(const options& o) {
   const auto cpu_before = cpu_of_self();
   const auto postgres_before = postgres_cpu();
   const auto begin = steady::now();
-  engine node{o, url, [&](const job& work) { return started.note(work); }, log};
+  engine node{o.engine, url, "job-bench",
+              {{std::string{kind_name}, quick_handler{[&](const job& work) { return started.note(work); }}}}, log};
   started.wait(std::chrono::seconds{600});
   wait_for_no_manifests(db);
   const auto took = seconds{steady::now() - begin};
@@ -442,13 +329,13 @@ int measure(const options& o) {
             {"concluded", concluded},
             {"left", left},
             {"settings",
-             {{"batch_size", o.batch_size},
-              {"max_in_flight", o.max_in_flight},
-              {"background_connections", o.background_connections},
-              {"conclude_linger_ms", o.linger_ms},
+             {{"batch_size", o.engine.batch_size},
+              {"max_in_flight", o.engine.max_in_flight},
+              {"background_connections", o.engine.background_connections},
+              {"conclude_linger_ms", o.engine.linger_ms},
               {"enqueue_batch", o.enqueue_batch},
-              {"caf_scheduler", o.stealing ? "stealing" : "sharing"},
-              {"caf_threads", o.threads},
+              {"caf_scheduler", o.engine.stealing ? "stealing" : "sharing"},
+              {"caf_threads", o.engine.threads},
               {"fsync", db.ask("SHOW fsync")},
               {"synchronous_commit", db.ask("SHOW synchronous_commit")},
               {"shared_buffers", db.ask("SHOW shared_buffers")},
@@ -477,16 +364,16 @@ int main(int argc, char** argv) {
   app.add_option("--enqueue-batch", o.enqueue_batch, "Jobs in one bulk enqueue")
     ->check(CLI::Range(1, 10'000))
     ->capture_default_str();
-  app.add_option("--batch-size", o.batch_size, "jobs.batch_size")->check(CLI::Range(1, 10'000))->capture_default_str();
-  app.add_option("--max-in-flight", o.max_in_flight, "jobs.max_in_flight")
+  app.add_option("--batch-size", o.engine.batch_size, "jobs.batch_size")->check(CLI::Range(1, 10'000))->capture_default_str();
+  app.add_option("--max-in-flight", o.engine.max_in_flight, "jobs.max_in_flight")
     ->check(CLI::Range(1, 1'000'000))
     ->capture_default_str();
-  app.add_option("--background-connections", o.background_connections, "database.background_connections")
+  app.add_option("--background-connections", o.engine.background_connections, "database.background_connections")
     ->check(CLI::Range(1, 200))
     ->capture_default_str();
-  app.add_option("--linger-ms", o.linger_ms, "jobs.conclude_linger")->check(CLI::Range(0, 1'000))->capture_default_str();
-  app.add_option("--caf-threads", o.threads, "caf.worker_threads")->check(CLI::Range(0, 256))->capture_default_str();
-  app.add_flag("--stealing,!--sharing", o.stealing, "caf.scheduler_policy");
+  app.add_option("--linger-ms", o.engine.linger_ms, "jobs.conclude_linger")->check(CLI::Range(0, 1'000))->capture_default_str();
+  app.add_option("--caf-threads", o.engine.threads, "caf.worker_threads")->check(CLI::Range(0, 256))->capture_default_str();
+  app.add_flag("--stealing,!--sharing", o.engine.stealing, "caf.scheduler_policy");
   app.add_flag("--bare,!--no-bare", o.bare, "Measure the bare statements too");
   app.add_option("--database-url", o.database_url, "An empty database to use, instead of a PostgreSQL of its own")
     ->envname("DATABASE_URL");

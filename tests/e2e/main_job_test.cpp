@@ -143,6 +143,25 @@ TEST_F(MainJobTest, HupReloadsHotKeysAndAuditsThem) {
   }));
 }
 
+TEST_F(MainJobTest, MetricsNameWhatTheNodeOwnsWhatItRanAndWhatWaits) {
+  test::carillon_node node{db.url(), folder.path()};
+  // Of a kind that no node knows: it stays where it is, and is seen.
+  db.exec("INSERT INTO carillon.tenants (id, name, slug) VALUES (carillon.uuid_v7(), 'T', 't'); "
+          "INSERT INTO carillon.jobs (id, kind, queue, tenant_id, workspace_id, payload, max_attempts) "
+          "SELECT carillon.uuid_v7(), 'of_a_newer_node', 'default', id, id, '{}', 3 FROM carillon.tenants");
+  std::string page;
+  EXPECT_TRUE(test::eventually([&] {
+    const auto answer = node.internal().get("/metrics");
+    page = answer.body;
+    return answer.status == 200 && answer.headers.find("text/plain; version=0.0.4") != std::string::npos
+           && page.find("carillon_shards_owned 256") != std::string::npos
+           && page.find("carillon_jobs{kind=\"of_a_newer_node\",queue=\"default\",state=\"available\"} 1")
+                != std::string::npos
+           && page.find("carillon_database_connections{pool=\"background\",state=\"busy\"}") != std::string::npos;
+  })) << page;
+  EXPECT_EQ(page.find("tenant"), std::string::npos);
+}
+
 TEST_F(MainJobTest, InternalActorsShowsTheTree) {
   test::carillon_node node{db.url(), folder.path()};
   ASSERT_TRUE(test::eventually([&] {

@@ -93,6 +93,11 @@ def main():
             bad += 1
             continue
         content = resolve(document, described).get("content", {})
+        if "text/html" in content:
+            if not answer["body"].startswith("<!doctype html>"):
+                print(f"{what}: no page")
+                bad += 1
+            continue
         if "application/json" not in content:
             print(f"{what}: no such body")
             bad += 1

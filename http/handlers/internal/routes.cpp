@@ -2,7 +2,9 @@
 
 #include <openssl/crypto.h>
 
+#include "domain/ports/store.hpp"
 #include "http/exchange.hpp"
+#include "http/handlers/internal/notifications.hpp"
 
 namespace carillon::http {
 
@@ -87,7 +89,33 @@ std::vector<route> internal_routes(internal_services services) {
       },
       atom::release_v, workspace);
   };
-  return {config_route, actors_route, release_route};
+  route notify_route{"POST", "/internal/notifications", access::open};
+  notify_route.run = [services](call& c) -> result<reply> {
+    if (!may_enter(c.req, services.operator_token))
+      return refused();
+    return internal_area::run_notify(c);
+  };
+  route metrics_route{"GET", "/metrics", access::open};
+  metrics_route.start = [services](std::shared_ptr<exchange> ex) {
+    if (!may_enter(ex->req(), services.operator_token))
+      return ex->answer(refused());
+    ex->ask_database<std::vector<job_count>>(
+      "count-owned-jobs", [node = services.node_name](store& db) { return db.jobs().count_owned(node); },
+      [services, ex](result<std::vector<job_count>> jobs) {
+        // Without a database the rest is all the more wanted.
+        auto counted = jobs ? std::move(*jobs) : std::vector<job_count>{};
+        ask_node<actor_report>(
+          services, ex,
+          [render = services.render_metrics, counted = std::move(counted)](const actor_report& report) {
+            reply out;
+            out.raw = render(report, counted);
+            out.content_type = "text/plain; version=0.0.4; charset=utf-8";
+            return out;
+          },
+          atom::report_v);
+      });
+  };
+  return {metrics_route, config_route, actors_route, release_route, notify_route};
 }
 
 } // namespace carillon::http

@@ -1,8 +1,12 @@
 #include "http/handlers/notifications/routes.hpp"
 
+#include "http/handlers/notifications/deliveries.hpp"
 #include "http/handlers/notifications/list_notifications.hpp"
 #include "http/handlers/notifications/mark_notifications.hpp"
+#include "http/handlers/notifications/phone.hpp"
 #include "http/handlers/notifications/preferences.hpp"
+#include "http/handlers/notifications/settings.hpp"
+#include "http/handlers/notifications/unsubscribe.hpp"
 
 namespace carillon::http {
 
@@ -22,6 +26,13 @@ std::vector<route> notification_routes() {
      notifications::run_preferences},
     {"PUT", base + "/preferences", access::token,
      notifications::run_update_preferences},
+    {"GET", base + "/settings", access::token, notifications::run_settings},
+    {"PUT", base + "/settings", access::token, notifications::run_update_settings},
+    {"GET", base + "/{notification}/deliveries", access::token, notifications::run_deliveries},
+    {"GET", "/unsubscribe/{token}", access::open, notifications::run_ask_unsubscribe},
+    {"POST", "/unsubscribe/{token}", access::open, notifications::run_unsubscribe},
+    {"GET", base + "/phone", access::token, notifications::run_phone},
+    {"PUT", base + "/phone", access::token, notifications::run_set_phone},
   };
 }
 

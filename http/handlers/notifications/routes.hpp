@@ -1,4 +1,5 @@
-// The eight notification routes (spec §10, contract §3.1).
+// The eight notification routes (spec §10, contract §3.1), what a user sets
+// beside the preferences, and where mails lead that end their kind.
 #pragma once
 
 #include <vector>

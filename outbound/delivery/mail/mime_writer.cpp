@@ -337,6 +337,12 @@ std::string boundary_of(std::string_view message_id) {
   return out;
 }
 
+/// Of the web, and nothing in it that could end the header or its brackets.
+bool is_plain_url(std::string_view url) noexcept {
+  return (url.starts_with("https://") || url.starts_with("http://")) && url.size() <= 900
+         && std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < '\x7f' && c != '<' && c != '>'; });
+}
+
 failure refused(std::string_view what) {
   return {errc::permanent,
           "the mail cannot be written: " + std::string{what}
@@ -367,6 +373,10 @@ result<std::string> write_mime(const mail_message& message) {
   out += folded_header{"Message-ID"}
            .word("<" + message.message_id + ">")
            .take();
+  if (is_plain_url(message.unsubscribe_url)) {
+    out += folded_header{"List-Unsubscribe"}.word("<" + message.unsubscribe_url + ">").take();
+    out += "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"; // RFC 8058
+  }
   out += "Auto-Submitted: auto-generated\r\n"; // RFC 3834 §5
   out += "MIME-Version: 1.0\r\n";
   if (message.html_body.empty())

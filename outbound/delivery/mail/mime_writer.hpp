@@ -17,7 +17,8 @@ namespace carillon::outbound {
 /// Nothing in a name, subject or body can add a header: control characters
 /// become blanks (of which one remains in a row) and other characters travel as encoded words (RFC 2047) or
 /// quoted-printable. Addresses and the Message-ID are not repaired:
-/// errc::permanent when one is not a plain ASCII `local@domain`.
+/// errc::permanent when one is not a plain ASCII `local@domain`. An
+/// unsubscribe_url that is no plain web address is left out.
 result<std::string> write_mime(const mail_message& message);
 
 /// True for a dot-atom, `@`, and a domain or a bracketed literal, within the

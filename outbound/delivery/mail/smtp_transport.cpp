@@ -92,6 +92,9 @@ public:
       curl_slist_append(nullptr, ("<" + to_ + ">").c_str()));
     curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, recipients_.get());
     curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+    curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, &smtp_transfer::on_debug);
+    curl_easy_setopt(easy, CURLOPT_DEBUGDATA, this);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, &smtp_transfer::on_read);
     curl_easy_setopt(easy, CURLOPT_READDATA, this);
     curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
@@ -118,10 +121,26 @@ public:
     auto detail = report.detail;
     if (reply >= 400)
       detail += " (reply " + std::to_string(reply) + ")";
-    callback_(failure{code, std::move(detail), {}, {}});
+    failure why{code, std::move(detail), {}, {}};
+    // 5.7: a rule of the server's (RFC 3463), which says nothing of the
+    // address.
+    if (code == errc::permanent && command_ == "RCPT" && reply_.find(" 5.7.") == reply_.npos)
+      why.fields.push_back({"to_address", "was refused by the server."});
+    callback_(std::move(why));
   }
 
 private:
+  /// Which command the last reply answers: libcurl tells it nowhere else. Of
+  /// what is sent, logins included, only the verb is kept.
+  static int on_debug(CURL*, curl_infotype what, char* data, std::size_t size, void* user) {
+    auto& self = *static_cast<smtp_transfer*>(user);
+    if (what == CURLINFO_HEADER_OUT)
+      self.command_.assign(data, std::min<std::size_t>(size, 4));
+    else if (what == CURLINFO_HEADER_IN)
+      self.reply_.assign(data, std::min<std::size_t>(size, 20));
+    return 0;
+  }
+
   static std::size_t on_read(char* to, std::size_t size, std::size_t count,
                              void* data) {
     auto& self = *static_cast<smtp_transfer*>(data);
@@ -143,6 +162,8 @@ private:
   std::string host_key_;
   time_point deadline_;
   std::unique_ptr<curl_slist, list_closer> recipients_;
+  std::string command_;
+  std::string reply_;
   std::size_t read_ = 0;
   bool all_read_ = false;
 };

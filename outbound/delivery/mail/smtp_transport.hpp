@@ -39,6 +39,9 @@ struct smtp_options {
 ///     5xx to MAIL, RCPT, DATA or the message      permanent
 ///     connection lost after the last byte         outcome_unknown
 ///
+/// A 5xx to RCPT names the field `to_address`, unless its enhanced code says
+/// that it is a rule of the server's (5.7, RFC 3463).
+///
 /// A login that is refused or missing (530) is transient, since it says nothing
 /// about the mail.
 ///

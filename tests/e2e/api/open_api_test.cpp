@@ -13,6 +13,7 @@
 #include "http/handlers/internal/routes.hpp"
 #include "http/password_hasher.hpp"
 #include "http/public_routes.hpp"
+#include "http/unsubscribe_token.hpp"
 #include "tests/e2e/api/api_suite.hpp"
 
 namespace carillon {
@@ -97,7 +98,7 @@ TEST_F(OpenApiTest, EveryRouteThatIsServedIsDescribed) {
   caf::actor_system system{config};
   auto routes = public_routes();
   EXPECT_GT(routes.size(), 30u);
-  for (auto& route : http::internal_routes({system, node_actor{}, [] { return std::vector<config::described_value>{}; }, ""}))
+  for (auto& route : http::internal_routes({system, node_actor{}, [] { return std::vector<config::described_value>{}; }, "", {}, {}}))
     routes.push_back(std::move(route));
   const auto paths = description()["paths"];
   for (const auto& route : routes) {
@@ -267,6 +268,55 @@ TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
   api.ask(editor.web, "PUT", notices + "/preferences", {}, "{}");
   api.ask(nobody, "PUT", notices + "/preferences");
 
+  // Push and phone.
+  const json browser{{"endpoint", "https://push.example.net/1"},
+                     {"keys", {{"p256dh", "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"},
+                               {"auth", "BTBZMqHH6r4Tts7J_aSIgg"}}}};
+  for (const auto* by : std::initializer_list<const web_client*>{&editor.web, &nobody}) {
+    api.ask(*by, "GET", notices + "/push/public-key");
+    api.ask(*by, "POST", notices + "/push/subscriptions", {}, browser.dump());
+    api.ask(*by, "POST", notices + "/push/subscriptions", {}, "{}");
+    api.ask(*by, "GET", notices + "/push/subscriptions");
+    api.ask(*by, "DELETE", notices + "/push/subscriptions", {}, browser.dump());
+    api.ask(*by, "DELETE", notices + "/push/subscriptions", {}, browser.dump());
+    api.ask(*by, "DELETE", notices + "/push/subscriptions");
+    api.ask(*by, "GET", notices + "/phone");
+    api.ask(*by, "PUT", notices + "/phone", {}, R"({"phone": "+49 30 1234567"})");
+    api.ask(*by, "GET", notices + "/phone");
+    api.ask(*by, "PUT", notices + "/phone", {}, R"({"phone": "030"})");
+  }
+
+  // What became of them, quiet hours and digests, and the end of a mail.
+  for (const auto& id : {notice, others, std::string{"nonsense"}})
+    api.ask(editor.web, "GET", notices + "/{notification}/deliveries", {{"notification", id}});
+  const auto told = db().exec("SELECT carillon.notify(" + quoted(tenant) + ", " + quoted(editor.id) + ", 'post_failed', 't', 'm')");
+  api.ask(editor.web, "GET", notices + "/{notification}/deliveries", {{"notification", told}});
+  api.ask(nobody, "GET", notices + "/{notification}/deliveries", {{"notification", told}});
+  for (const auto* by : std::initializer_list<const web_client*>{&editor.web, &nobody}) {
+    api.ask(*by, "PUT", notices + "/settings", {}, R"({"quiet_hours": {"enabled": true}, "digests": {"team": "daily"}})");
+    api.ask(*by, "PUT", notices + "/settings", {}, R"({"digest_hour": 24})");
+    api.ask(*by, "GET", notices + "/settings");
+  }
+  const std::map<std::string, std::string> ended{
+    {"token", http::make_unsubscribe_token(http::unsubscribe_key(std::string(32, 'k')), {tenant, editor.id, "post_failed"})}};
+  for (const auto* method : {"GET", "POST"}) {
+    api.ask(nobody, method, "/unsubscribe/{token}", ended);
+    api.ask(nobody, method, "/unsubscribe/{token}", {{"token", "forged"}});
+  }
+
+  // Signatures for live channels. The connections themselves do not end: LiveTest has them.
+  for (const auto* path : {"/broadcasting/auth", "/api/broadcasting/auth"}) {
+    const auto channel = [](const person& of) {
+      return json{{"socket_id", "12.34"}, {"channel_name", "private-user." + to_string(of.id)}}.dump();
+    };
+    api.ask(viewer.web, "POST", path, {}, channel(viewer));
+    api.ask(viewer.web, "POST", path, {}, channel(editor));
+    api.ask(viewer.web, "POST", path, {}, "{}");
+    api.ask(nobody, "POST", path, {}, channel(viewer));
+  }
+  api.ask(nobody, "GET", "/app/{key}", {{"key", "carillon"}});
+  api.ask(nobody, "GET", v1 + "/notifications/stream");
+
   // The platform's own staff and the job engine.
   const auto root = add_super_admin("SUPER_ADMIN");
   const auto looker = add_super_admin("VIEWER");
@@ -314,8 +364,9 @@ TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
   for (const auto& answer : api.answers())
     if (answer["status"].get<int>() / 100 == 2)
       good.insert(answer["method"].get<std::string>() + " " + answer["template"].get<std::string>());
+  const std::set<std::string> seen_elsewhere{"/api/v1/openapi.json", "/app/{key}", "/api/v1/notifications/stream"};
   for (const auto& route : public_routes())
-    EXPECT_TRUE(route.pattern == "/api/v1/openapi.json" || good.contains(route.method + " " + route.pattern))
+    EXPECT_TRUE(seen_elsewhere.contains(route.pattern) || good.contains(route.method + " " + route.pattern))
       << "no success was seen of " << route.method << " " << route.pattern;
 }
 

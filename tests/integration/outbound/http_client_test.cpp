@@ -330,9 +330,40 @@ TEST_F(HttpClientTest, PrivateAddressesAreRefusedWhereThatIsAsked) {
   const auto port = ":" + std::to_string(server.port());
   for (const auto* host : {"127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "127.1", "2130706433"}) {
     auto q = request("GET", std::string{"http://"} + host + port);
-    expect_never_sent(send(q, options), errc::transient);
+    expect_never_sent(send(q, options), errc::forbidden);
+    q.refuse_private_addresses = true;
+    expect_never_sent(send(q), errc::forbidden);
+    q.method = "POST";
+    expect_never_sent(send(q), errc::forbidden);
   }
   EXPECT_EQ(server.connections(), 0);
+}
+
+TEST_F(HttpClientTest, ReservedBlocksOfBothProtocolsAreNoPublicAddresses) {
+  for (const auto* host :
+       {"10.1.2.3", "100.64.0.1", "169.254.169.254", "172.31.255.255", "192.0.0.8", "192.168.1.1", "198.18.0.1",
+        "198.51.100.7", "203.0.113.9", "224.0.0.1", "255.255.255.255", "[::]", "[fe80::1]", "[fc00::1]", "[ff02::1]",
+        "[2001::1]", "[2001:db8::1]", "[3fff::1]", "[2002:7f00:1::]", "[64:ff9b::a00:1]", "[64:ff9b:1::808:808]",
+        "[::ffff:10.0.0.1]", "[::7f00:1]"}) {
+    auto q = request("GET", std::string{"http://"} + host + ":9/");
+    q.refuse_private_addresses = true;
+    expect_never_sent(send(q), errc::forbidden);
+  }
+}
+
+TEST_F(HttpClientTest, ARequestThatRefusesPrivateAddressesTakesOverNoConnectionToOne) {
+  scripted_server server{answers({http_answer(200, "here")})};
+  http_client client{loop};
+  const auto get = [&](bool refuse) {
+    auto q = request("GET", server.url());
+    q.refuse_private_addresses = refuse;
+    return test::wait_for<http_response>([&](auto done) { client.send(q, done); });
+  };
+  ASSERT_EQ(get(false).body, "here");
+  ASSERT_EQ(get(false).body, "here");
+  ASSERT_EQ(server.connections(), 1) << "the connection is kept";
+  expect_never_sent(get(true), errc::forbidden);
+  EXPECT_EQ(get(false).body, "here");
 }
 
 // -- bad input --------------------------------------------------------------------

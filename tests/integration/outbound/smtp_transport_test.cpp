@@ -119,7 +119,11 @@ TEST_F(SmtpTransportTest, ARecipientRefusedForNowIsTransientAndForGoodPermanent)
   const auto options = to_port(server.port());
   expect_failure(send(options, message("busy@users.example")), errc::transient, "451");
   expect_failure(send(options, message("full@users.example")), errc::transient, "452");
-  expect_failure(send(options, message("gone@users.example")), errc::permanent, "550");
+  const auto gone = send(options, message("gone@users.example"));
+  expect_failure(gone, errc::permanent, "550");
+  ASSERT_THAT(gone.error().fields, SizeIs(1)) << "it is the address that is refused";
+  EXPECT_EQ(gone.error().fields[0].field, "to_address");
+  EXPECT_THAT(send(options, message("busy@users.example")).error().fields, IsEmpty());
   EXPECT_THAT(server.mails(), IsEmpty());
   EXPECT_TRUE(send(options)) << "others still arrive, also on a kept connection";
 }
@@ -137,7 +141,9 @@ TEST_F(SmtpTransportTest, ARefusedSenderOrMessageSaysTheSame) {
     const auto own = folder.path() / std::to_string(n++);
     std::filesystem::create_directory(own);
     test::mail_server server{own, {r.option, r.code}};
-    expect_failure(send(to_port(server.port())), r.expected, r.code);
+    const auto refused = send(to_port(server.port()));
+    expect_failure(refused, r.expected, r.code);
+    EXPECT_THAT(refused.error().fields, IsEmpty()) << "that says nothing of the address";
     EXPECT_THAT(server.mails(), IsEmpty());
   }
 }

@@ -158,7 +158,7 @@ TEST_F(TenantWallTest, AnEmailJobReachesOnlyItsOwnTenantsNotices) {
   forged.tenant = rival.tenant;
   forged.workspace = rival.workspace;
   forged.payload = R"({"v":1,"notification_id":")" + to_string(notification) + "\"}";
-  expect_not_found(deliveries.load_email(forged));
+  expect_not_found(deliveries.begin_email(forged));
   const auto node = *ownership.start_incarnation("a", std::chrono::seconds{10});
   EXPECT_TRUE(deliveries.conclude_email(node, forged, {email_outcome::kind::sent, {}}));
 }

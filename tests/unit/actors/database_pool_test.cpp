@@ -49,6 +49,9 @@ public:
   job_store& jobs() override { no_port(); }
   ownership_store& ownership() override { no_port(); }
   operations_store& operations() override { no_port(); }
+  live_store& live() override { no_port(); }
+  push_store& pushes() override { no_port(); }
+  sms_store& texts() override { no_port(); }
   schedule_store& schedules() override { no_port(); }
 
 private:

@@ -229,6 +229,39 @@ username = "u"
                     "publishing.retry_delays", "publishing.reconcile_deadline", "mail.security"}));
 }
 
+TEST_F(ConfigViolations, ASecretOfTheSmsProviderNeitherLacksNorTravelsInClear) {
+  write_file("[sms]\nurl = \"http://sms.example/send\"\nauth = \"basic\"\n");
+  std::vector<std::string> keys;
+  for (const auto& v : load_invalid())
+    keys.push_back(v.key);
+  EXPECT_EQ(keys, (std::vector<std::string>{"sms.secret", "sms.url"}));
+  write_file("[sms]\nurl = \"https://sms.example/send\"\nauth = \"basic\"\nsecret = \"s\"\n");
+  EXPECT_EQ(load_valid().values.sms.auth, sms_auth::basic);
+}
+
+TEST_F(ConfigViolations, WhatPushAndSmsCannotWorkWithIsRefused) {
+  write_file(R"([push]
+vapid_private_key = "short"
+vapid_subject = "ops@example.com"
+trusted_hosts = ["http://a/b"]
+max_subscriptions_per_user = 0
+[sms]
+url = "ftp://sms.example"
+fields = ["To"]
+success_statuses = ["2xx"]
+id_pointer = "sid"
+auth_header = "X Key"
+max_characters = 5
+)");
+  std::vector<std::string> keys;
+  for (const auto& v : load_invalid())
+    keys.push_back(v.key);
+  EXPECT_EQ(keys, (std::vector<std::string>{
+                    "push.vapid_private_key", "push.vapid_subject", "push.trusted_hosts",
+                    "push.max_subscriptions_per_user", "sms.url", "sms.fields", "sms.success_statuses",
+                    "sms.id_pointer", "sms.auth_header", "sms.max_characters"}));
+}
+
 TEST_F(ConfigEnvironment, GoesBeforeTheFile) {
   write_file("[http]\nport = 9000\n");
   from_.environment = {{"CARILLON_HTTP__PORT", "9001"},

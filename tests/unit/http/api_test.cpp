@@ -156,6 +156,15 @@ struct fake_store final : store {
   operations_store& operations() override {
     absent();
   }
+  live_store& live() override {
+    absent();
+  }
+  push_store& pushes() override {
+    absent();
+  }
+  sms_store& texts() override {
+    absent();
+  }
 
   fake_auth tokens;
   fake_workspaces places;

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <stdexcept>
+#include <utility>
 
 namespace carillon::test {
 
@@ -78,6 +79,16 @@ std::optional<raw_answer> raw_client::receive(bool head) {
       return std::nullopt;
   out.body = buffer_.substr(0, size);
   buffer_.erase(0, size);
+  return out;
+}
+
+std::string raw_client::read_to(std::string_view end) {
+  std::size_t found;
+  while ((found = buffer_.find(end)) == std::string::npos)
+    if (!fill())
+      return std::exchange(buffer_, {});
+  auto out = buffer_.substr(0, found + end.size());
+  buffer_.erase(0, out.size());
   return out;
 }
 

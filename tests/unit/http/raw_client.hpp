@@ -35,6 +35,9 @@ public:
   /// `head` for an answer whose body is not sent.
   std::optional<raw_answer> receive(bool head = false);
 
+  /// What comes up to `end`, it included; less when the connection ends first.
+  std::string read_to(std::string_view end);
+
   /// Reads one more byte; true when the peer has closed instead.
   bool is_closed();
 

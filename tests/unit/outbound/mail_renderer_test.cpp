@@ -139,27 +139,128 @@ TEST_F(MailRendererTest, ANamelessRecipientIsGreetedAllTheSame) {
   EXPECT_THAT(mail.html_body, HasSubstr("Hello,"));
 }
 
-TEST_F(MailRendererTest, OwnTemplatesReplaceTheBuiltInOnes) {
-  std::string folder = std::filesystem::temp_directory_path() / "carillon-templates-XXXXXX";
-  ASSERT_TRUE(::mkdtemp(folder.data()));
-  const std::filesystem::path path{folder};
-  const auto write = [&](const char* name, const char* text) { std::ofstream{path / name} << text; };
-  auto o = options();
-  o.template_directory = path;
-  EXPECT_THROW(mustache_mail_renderer{o}, std::runtime_error) << "a template is missing";
-  write("notification.html.mustache", "<i>{{title}}</i>");
-  write("notification.txt.mustache", "T: {{title}}");
-  const auto mail = mustache_mail_renderer{o}.render(notice());
-  EXPECT_EQ(mail.html_body, "<i>Your post is out</i>");
-  EXPECT_EQ(mail.text_body, "T: Your post is out");
-  write("notification.txt.mustache", "T: {{#title}}");
-  try {
-    mustache_mail_renderer broken{o};
-    ADD_FAILURE() << "a broken template was taken";
-  } catch (const std::runtime_error& e) {
-    EXPECT_THAT(e.what(), HasSubstr("notification.txt.mustache"));
+class OwnTemplates {
+public:
+  OwnTemplates() {
+    std::string folder = std::filesystem::temp_directory_path() / "carillon-templates-XXXXXX";
+    if (!::mkdtemp(folder.data()))
+      throw std::runtime_error{"no folder for templates"};
+    path = folder;
   }
-  std::filesystem::remove_all(path);
+  ~OwnTemplates() {
+    std::filesystem::remove_all(path);
+  }
+  void write(const std::string& name, const std::string& text) const {
+    std::filesystem::create_directories((path / name).parent_path());
+    std::ofstream{path / name} << text;
+  }
+  void write_language(const std::string& language, const std::string& word) const {
+    write(language + "/layout.html.mustache", "<i>" + word + " {{title}}</i>\n{{> block}}\n");
+    write(language + "/layout.txt.mustache", word + ": {{title}}\n{{> block}}\n");
+    write(language + "/default.html.mustache", "<p>{{message}}</p>\n");
+    write(language + "/default.txt.mustache", "{{message}}\n");
+    write(language + "/digest.html.mustache", "{{#entries}}<li>{{entry_title}}</li>{{/entries}}\n");
+    write(language + "/digest.txt.mustache", "{{#entries}}{{entry_title}}.{{/entries}}\n");
+    write(language + "/digest.subject.mustache", word + " {{count}}\n");
+  }
+
+  std::filesystem::path path;
+};
+
+TEST_F(MailRendererTest, OwnTemplatesReplaceTheBuiltInOnes) {
+  const OwnTemplates own;
+  auto o = options();
+  o.template_directory = own.path;
+  EXPECT_THROW(mustache_mail_renderer{o}, std::runtime_error) << "there is no English";
+  own.write_language("en", "T");
+  const auto mail = mustache_mail_renderer{o}.render(notice());
+  EXPECT_EQ(mail.html_body, "<i>T Your post is out</i>\n<p>It was published.</p>\n");
+  EXPECT_EQ(mail.text_body, "T: Your post is out\nIt was published.\n");
+  for (const auto& [name, text] : {std::pair{"en/default.txt.mustache", "T: {{#title}}"},
+                                   std::pair{"en/layout.txt.mustache", "no place for a block\n"}}) {
+    own.write(name, text);
+    try {
+      mustache_mail_renderer broken{o};
+      ADD_FAILURE() << "a broken template was taken: " << name;
+    } catch (const std::runtime_error& e) {
+      EXPECT_THAT(e.what(), HasSubstr(name));
+    }
+    own.write_language("en", "T");
+  }
+  std::filesystem::remove(own.path / "en/digest.txt.mustache");
+  EXPECT_THROW(mustache_mail_renderer{o}, std::runtime_error);
+}
+
+TEST_F(MailRendererTest, AnotherLanguageIsAFolderAway) {
+  const OwnTemplates own;
+  own.write_language("en", "English");
+  own.write_language("pt", "Portuguese");
+  own.write_language("de-CH", "Swiss");
+  auto o = options();
+  o.template_directory = own.path;
+  const mustache_mail_renderer renderer{o};
+  for (const auto& [language, word] : {std::pair{"pt-BR", "Portuguese"}, std::pair{"pt", "Portuguese"},
+                                       std::pair{"de-CH", "Swiss"}, std::pair{"de", "English"}, std::pair{"", "English"},
+                                       std::pair{"../../etc", "English"}}) {
+    auto n = notice();
+    n.language = language;
+    EXPECT_THAT(renderer.render(n).text_body, ::testing::StartsWith(word)) << language;
+  }
+}
+
+TEST_F(MailRendererTest, ATypeHasABlockOfItsOwnOrTheCommonOne) {
+  auto n = notice();
+  n.type = "post_failed";
+  const auto failed = renderer.render(n);
+  for (const auto& body : {failed.text_body, failed.html_body}) {
+    EXPECT_THAT(body, HasSubstr("Nothing is published twice"));
+    EXPECT_THAT(body, HasSubstr("It was published."));
+    EXPECT_THAT(body, HasSubstr("https://app.acme.example/posts/1"));
+  }
+  for (const auto* other : {"post_published", "", "no_such_type"}) {
+    n.type = other;
+    EXPECT_THAT(renderer.render(n).text_body, Not(HasSubstr("published twice"))) << other;
+    EXPECT_THAT(renderer.render(n).text_body, HasSubstr("It was published.")) << other;
+  }
+}
+
+TEST_F(MailRendererTest, ADigestTellsOfEachAndCountsTheRest) {
+  auto n = notice();
+  n.type = "digest";
+  n.title.clear();
+  n.category = "engagement";
+  n.entry_count = 12;
+  n.entries = {{"First <b>one</b>", "Text & more", "https://app.acme.example/1", true, n.date},
+               {"Second", "{{title}}", "javascript:alert(1)", false, n.date}};
+  const auto mail = renderer.render(n);
+  EXPECT_EQ(mail.message_id, "digest-" + n.notification_id + "@acme.example");
+  EXPECT_EQ(mail.subject, "12 new notifications: engagement");
+  EXPECT_THAT(mail.html_body, HasSubstr("First &lt;b&gt;one&lt;/b&gt;"));
+  EXPECT_THAT(mail.text_body, HasSubstr("* First <b>one</b> (urgent)\n  Text & more\n  https://app.acme.example/1\n"));
+  EXPECT_THAT(mail.html_body, Not(HasSubstr("javascript")));
+  for (const auto& body : {mail.text_body, mail.html_body}) {
+    EXPECT_THAT(body, HasSubstr("And 10 more in the app."));
+    EXPECT_THAT(body, HasSubstr("{{title}}")) << "text is no template";
+  }
+}
+
+TEST_F(MailRendererTest, TheLinkThatEndsTheseMailsIsInBothBodiesAndInTheHeader) {
+  auto n = notice();
+  EXPECT_THAT(renderer.render(n).html_body, Not(HasSubstr("stop these e-mails")));
+  n.unsubscribe_url = "https://carillon.example/unsubscribe/abc.def";
+  const auto mail = renderer.render(n);
+  EXPECT_THAT(mail.html_body, HasSubstr("href=\"https://carillon.example/unsubscribe/abc.def\""));
+  EXPECT_THAT(mail.text_body, HasSubstr("https://carillon.example/unsubscribe/abc.def"));
+  const auto bytes = *write_mime(mail);
+  EXPECT_THAT(bytes, HasSubstr("List-Unsubscribe: <https://carillon.example/unsubscribe/abc.def>\r\n"));
+  EXPECT_THAT(bytes, HasSubstr("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"));
+  for (const auto* bad : {"", "mailto:x@y.example", "https://x.example/>\r\nBcc: evil@world.example", "https://x.example/ y"}) {
+    n.unsubscribe_url = bad;
+    const auto letter = *write_mime(renderer.render(n));
+    const auto head = letter.substr(0, letter.find("\r\n\r\n"));
+    EXPECT_THAT(head, Not(HasSubstr("List-Unsubscribe"))) << bad;
+    EXPECT_THAT(head, Not(HasSubstr("Bcc"))) << bad;
+  }
 }
 
 TEST_F(MailRendererTest, ASenderThatIsNoAddressIsRefusedAtStart) {

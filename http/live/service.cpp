@@ -1,0 +1,83 @@
+#include "http/live/service.hpp"
+
+#include <array>
+#include <stdexcept>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+
+#include "http/token.hpp"
+
+namespace carillon::http::live {
+
+namespace {
+
+template <class T>
+T random_number() {
+  T out{};
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(&out), sizeof(out)) != 1)
+    throw std::runtime_error{"no randomness for a socket id"};
+  return out;
+}
+
+std::string hex(const unsigned char* bytes, std::size_t count) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  out.reserve(2 * count);
+  for (std::size_t i = 0; i < count; ++i) {
+    out += digits[bytes[i] >> 4];
+    out += digits[bytes[i] & 0xf];
+  }
+  return out;
+}
+
+} // namespace
+
+std::string make_secret() {
+  std::array<unsigned char, 32> bytes{};
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1)
+    throw std::runtime_error{"no randomness for a secret"};
+  return hex(bytes.data(), bytes.size());
+}
+
+service::service(service_options options, realtime_link_ptr link, logger& log)
+  : options_(std::move(options)), link_(std::move(link)), log_(log), process_(random_number<std::uint32_t>()),
+    next_(random_number<std::uint32_t>()) {
+}
+
+std::string service::make_socket_id() {
+  return std::to_string(process_) + '.' + std::to_string(next_.fetch_add(1));
+}
+
+std::string service::sign(std::string_view socket_id, std::string_view channel) const {
+  std::string text{socket_id};
+  text += ':';
+  text += channel;
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int length = 0;
+  if (!HMAC(EVP_sha256(), options_.secret.data(), static_cast<int>(options_.secret.size()),
+            reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(), &length))
+    throw std::runtime_error{"HMAC-SHA256 is not available"};
+  return options_.key + ':' + hex(digest.data(), length);
+}
+
+bool service::is_signed(std::string_view socket_id, std::string_view channel, std::string_view auth) const {
+  return equal_in_constant_time(sign(socket_id, channel), auth);
+}
+
+registration::registration(service_ptr owner, kind what)
+  : service_(std::move(owner)), kind_(what), socket_id_(service_->make_socket_id()) {
+  ++count();
+}
+
+registration::~registration() {
+  --count();
+  service_->link().tell(atom::gone_v, socket_id_);
+}
+
+std::atomic<std::size_t>& registration::count() const noexcept {
+  return kind_ == kind::socket ? service_->link().sockets : service_->link().streams;
+}
+
+} // namespace carillon::http::live

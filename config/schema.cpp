@@ -640,7 +640,7 @@ std::string format_number(double d) {
   return text;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   static constexpr char digits[] = "0123456789ABCDEF";
   std::string out = "\"";
   for (char c : text) {
@@ -797,12 +797,12 @@ std::string format_duration(milliseconds d) {
 }
 
 std::string format_toml(const value& v) {
-  const auto duration = [](milliseconds d) { return quoted(format_duration(d)); };
+  const auto duration = [](milliseconds d) { return in_quotes(format_duration(d)); };
   return std::visit(
     [&](const auto& x) -> std::string {
       using type = std::remove_cvref_t<decltype(x)>;
       if constexpr (std::is_same_v<type, std::string>)
-        return quoted(x);
+        return in_quotes(x);
       else if constexpr (std::is_same_v<type, bool>)
         return x ? "true" : "false";
       else if constexpr (std::is_same_v<type, std::int64_t>)
@@ -812,7 +812,7 @@ std::string format_toml(const value& v) {
       else if constexpr (std::is_same_v<type, milliseconds>)
         return duration(x);
       else if constexpr (std::is_same_v<type, std::vector<std::string>>)
-        return format_list(x, [](const std::string& s) { return quoted(s); });
+        return format_list(x, [](const std::string& s) { return in_quotes(s); });
       else
         return format_list(x, duration);
     },
@@ -823,10 +823,10 @@ std::string format_for_people(const key_schema& key, const value& v) {
   if (key.secret == secrecy::none)
     return format_toml(v);
   if (const auto* texts = std::get_if<std::vector<std::string>>(&v))
-    return format_list(*texts, [](const std::string&) { return quoted("***"); });
+    return format_list(*texts, [](const std::string&) { return in_quotes("***"); });
   const auto& text = std::get<std::string>(v);
   if (key.secret == secrecy::password_in_url)
-    return quoted(mask_password(text));
+    return in_quotes(mask_password(text));
   return text.empty() ? "\"\"" : "\"***\"";
 }
 

@@ -327,7 +327,8 @@ END $$;
 CREATE FUNCTION carillon.write_deliveries(
     tenant_id uuid, workspace_id uuid, type text, ids uuid[], user_ids uuid[],
     correlation_id text, in_app_only boolean)
-  RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+  RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+  SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   due boolean;
@@ -414,7 +415,8 @@ CREATE FUNCTION carillon.write_notifications(
     tenant_id uuid, user_ids uuid[], type text, title text, message text, data jsonb, action_url text,
     workspace_id uuid, correlation_id text, in_app_only boolean)
   RETURNS TABLE (id uuid, user_id uuid, read_at timestamptz, created_at timestamptz, due boolean)
-  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+  SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   new_ids uuid[];

@@ -201,8 +201,7 @@ failure no_such_user() {
 
 result<std::int64_t> insert_for(pqxx::work& tx, user_id user,
                                 const new_token& token) {
-  return tx
-    .exec_params(insert_token, to_string(user), token.name, token.secret_hash,
+  return exec_planned(tx, insert_token, to_string(user), token.name, token.secret_hash,
                  token.lifetime.count())[0][0]
     .as<std::int64_t>();
 }
@@ -213,7 +212,7 @@ result<std::optional<stored_token>>
 auth_repository::find_token(const scope& s, std::int64_t id) {
   return db_.transact(
     "find_token", [&](pqxx::work& tx) -> result<std::optional<stored_token>> {
-      return token_from_rows(tx.exec_params(select_token, id, tenant_param(s)));
+      return token_from_rows(exec_planned(tx, select_token, id, tenant_param(s)));
     });
 }
 
@@ -224,13 +223,13 @@ auth_repository::find_token_by_hash(const scope& s,
     "find_token_by_hash",
     [&](pqxx::work& tx) -> result<std::optional<stored_token>> {
       return token_from_rows(
-        tx.exec_params(select_token_by_hash, secret_hash, tenant_param(s)));
+        exec_planned(tx, select_token_by_hash, secret_hash, tenant_param(s)));
     });
 }
 
 result<done> auth_repository::touch_token(const scope& s, std::int64_t id) {
   return db_.transact("touch_token", [&](pqxx::work& tx) -> result<done> {
-    tx.exec_params(update_token_use, id, tenant_param(s));
+    exec_planned(tx, update_token_use, id, tenant_param(s));
     return done{};
   });
 }
@@ -241,7 +240,7 @@ auth_repository::find_credentials(const scope& s, const std::string& email) {
     "find_credentials",
     [&](pqxx::work& tx) -> result<std::optional<credentials>> {
       const auto rows
-        = tx.exec_params(select_credentials, email, tenant_param(s));
+        = exec_planned(tx, select_credentials, email, tenant_param(s));
       if (rows.empty())
         return std::optional<credentials>{};
       return std::optional<credentials>{credentials{
@@ -253,7 +252,7 @@ auth_repository::find_credentials(const scope& s, const std::string& email) {
 result<account> auth_repository::load_account(const scope& s, user_id user) {
   return db_.transact("load_account", [&](pqxx::work& tx) -> result<account> {
     const auto rows
-      = tx.exec_params(select_account, to_string(user), tenant_param(s));
+      = exec_planned(tx, select_account, to_string(user), tenant_param(s));
     if (rows.empty())
       return no_such_user();
     return account_from_row(rows[0]);
@@ -265,7 +264,7 @@ result<std::int64_t> auth_repository::add_token(const scope& s, user_id user,
                                                 bool login) {
   return db_.transact("add_token", [&](pqxx::work& tx) -> result<std::int64_t> {
     const auto rows
-      = tx.exec_params(lock_user, to_string(user), tenant_param(s));
+      = exec_planned(tx, lock_user, to_string(user), tenant_param(s));
     if (rows.empty())
       return no_such_user();
     if (read_enum<user_status>(rows[0][0]) != user_status::active)
@@ -274,8 +273,8 @@ result<std::int64_t> auth_repository::add_token(const scope& s, user_id user,
                      {{"email", "This account is not active."}},
                      {}};
     if (login)
-      tx.exec_params(update_last_login, to_string(user), tenant_param(s));
-    tx.exec_params(delete_surplus_tokens, to_string(user));
+      exec_planned(tx, update_last_login, to_string(user), tenant_param(s));
+    exec_planned(tx, delete_surplus_tokens, to_string(user));
     note_rights_change(user);
     return insert_for(tx, user, token);
   });
@@ -286,9 +285,9 @@ result<std::int64_t> auth_repository::replace_tokens(const scope& s,
                                                      const new_token& token) {
   return db_.transact(
     "replace_tokens", [&](pqxx::work& tx) -> result<std::int64_t> {
-      if (tx.exec_params(lock_user, to_string(user), tenant_param(s)).empty())
+      if (exec_planned(tx, lock_user, to_string(user), tenant_param(s)).empty())
         return no_such_user();
-      tx.exec_params(delete_all_tokens, to_string(user));
+      exec_planned(tx, delete_all_tokens, to_string(user));
       note_rights_change(user);
       return insert_for(tx, user, token);
     });
@@ -297,7 +296,7 @@ result<std::int64_t> auth_repository::replace_tokens(const scope& s,
 result<done> auth_repository::revoke_token(const scope& s, user_id user,
                                            std::int64_t id) {
   return db_.transact("revoke_token", [&](pqxx::work& tx) -> result<done> {
-    tx.exec_params(delete_token, id, to_string(user), tenant_param(s));
+    exec_planned(tx, delete_token, id, to_string(user), tenant_param(s));
     note_rights_change(user);
     return done{};
   });
@@ -305,7 +304,7 @@ result<done> auth_repository::revoke_token(const scope& s, user_id user,
 
 result<std::optional<stored_admin_token>> auth_repository::find_admin_token(const scope& s, std::int64_t id) {
   return db_.transact("find_admin_token", [&](pqxx::work& tx) -> result<std::optional<stored_admin_token>> {
-    return admin_token_from_rows(tx.exec_params(select_admin_token, id, tenant_param(s)));
+    return admin_token_from_rows(exec_planned(tx, select_admin_token, id, tenant_param(s)));
   });
 }
 
@@ -313,7 +312,7 @@ result<std::optional<stored_admin_token>>
 auth_repository::find_admin_token_by_hash(const scope& s, const std::string& secret_hash) {
   return db_.transact("find_admin_token_by_hash",
                       [&](pqxx::work& tx) -> result<std::optional<stored_admin_token>> {
-    return admin_token_from_rows(tx.exec_params(select_admin_token_by_hash, secret_hash, tenant_param(s)));
+    return admin_token_from_rows(exec_planned(tx, select_admin_token_by_hash, secret_hash, tenant_param(s)));
   });
 }
 
@@ -321,7 +320,7 @@ result<std::optional<admin_credentials>> auth_repository::find_admin_credentials
                                                                                  const std::string& email) {
   return db_.transact("find_admin_credentials",
                       [&](pqxx::work& tx) -> result<std::optional<admin_credentials>> {
-    const auto rows = tx.exec_params(select_admin_credentials, email, tenant_param(s));
+    const auto rows = exec_planned(tx, select_admin_credentials, email, tenant_param(s));
     if (rows.empty())
       return std::optional<admin_credentials>{};
     return std::optional<admin_credentials>{admin_credentials{
@@ -333,17 +332,17 @@ result<std::int64_t> auth_repository::replace_admin_tokens(const scope& s, super
                                                            const new_token& token) {
   return db_.transact("replace_admin_tokens", [&](pqxx::work& tx) -> result<std::int64_t> {
     const auto id = to_string(admin);
-    if (tx.exec_params(update_admin_login, id, tenant_param(s)).affected_rows() == 0)
+    if (exec_planned(tx, update_admin_login, id, tenant_param(s)).affected_rows() == 0)
       return failure{errc::not_found, "there is no such active super-admin", {}, {}};
-    tx.exec_params(delete_admin_tokens, id);
-    return tx.exec_params(insert_admin_token, id, token.name, token.secret_hash, token.lifetime.count())[0][0]
+    exec_planned(tx, delete_admin_tokens, id);
+    return exec_planned(tx, insert_admin_token, id, token.name, token.secret_hash, token.lifetime.count())[0][0]
       .as<std::int64_t>();
   });
 }
 
 result<done> auth_repository::revoke_admin_token(const scope& s, super_admin_id admin, std::int64_t id) {
   return db_.transact("revoke_admin_token", [&](pqxx::work& tx) -> result<done> {
-    tx.exec_params(delete_admin_token, id, to_string(admin), tenant_param(s));
+    exec_planned(tx, delete_admin_token, id, to_string(admin), tenant_param(s));
     return done{};
   });
 }

@@ -78,7 +78,7 @@ std::optional<notification_id> notification_of(const job& work) {
 std::optional<channel_order> load_channel_order(pqxx::transaction_base& tx, const tenant_id& tenant,
                                                 const notification_id& id, notification_channel channel) {
   const auto rows
-    = tx.exec_params(load_order_sql, to_string(tenant), to_string(id), std::string{to_string(channel)});
+    = exec_planned(tx, load_order_sql, to_string(tenant), to_string(id), std::string{to_string(channel)});
   if (rows.empty())
     return std::nullopt;
   const auto row = rows[0];
@@ -110,7 +110,7 @@ void conclude_channel(pqxx::transaction_base& tx, const job& work, notification_
                       const delivery_outcome& outcome) {
   const auto reason = storable(outcome.reason);
   if (const auto id = notification_of(work))
-    tx.exec_params(write_delivery_sql, to_string(work.tenant), to_string(*id), std::string{to_string(channel)},
+    exec_planned(tx, write_delivery_sql, to_string(work.tenant), to_string(*id), std::string{to_string(channel)},
                    state_of(outcome.how),
                    outcome.how == delivery_outcome::kind::sent ? std::nullopt : null_if_empty(reason));
   const bool failed = outcome.how == delivery_outcome::kind::failed;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <unordered_map>
 
 namespace carillon::storage {
 
@@ -126,6 +127,32 @@ failure connection::translate(std::string_view name) noexcept {
     session_.reset();
     return {errc::permanent, std::string{name} + ": unknown exception", {}, {}};
   }
+}
+
+namespace {
+
+/// Statements that one session has prepared.
+struct prepared_statements {
+  int backend = 0;
+  std::unordered_map<const char*, std::string> names;
+};
+
+} // namespace
+
+const std::string& statement_name(pqxx::transaction_base& tx, const char* sql) {
+  // A session belongs to one thread. Its address may come back with another
+  // session behind it, hence the backend.
+  thread_local std::unordered_map<const void*, prepared_statements> sessions;
+  auto& session = tx.conn();
+  auto& known = sessions[&session];
+  if (known.backend != session.backendpid())
+    known = {session.backendpid(), {}};
+  const auto i = known.names.find(sql);
+  if (i != known.names.end())
+    return i->second;
+  auto name = "s" + std::to_string(known.names.size());
+  session.prepare(name, sql);
+  return known.names.emplace(sql, std::move(name)).first->second;
 }
 
 std::string text_or_empty(const pqxx::field& f) {

@@ -97,6 +97,20 @@ private:
   std::unique_ptr<pqxx::connection> session_;
 };
 
+// -- statements ----------------------------------------------------------------
+
+/// The name under which the session of `tx` knows `sql`, a constant: prepared
+/// at its first use there.
+const std::string& statement_name(pqxx::transaction_base& tx, const char* sql);
+
+/// Like exec_params, but planned once a session and not each time: for what
+/// runs once a post, a notification or a job. Not for statements whose best
+/// plan depends on their parameters (optional filters).
+template <class... Args>
+pqxx::result exec_planned(pqxx::transaction_base& tx, const char* sql, Args&&... args) {
+  return tx.exec_prepared(statement_name(tx, sql), std::forward<Args>(args)...);
+}
+
 // -- columns and parameters ---------------------------------------------------
 
 /// NULL becomes nothing. (libpqxx 6.4 throws on as<optional> of NULL.)

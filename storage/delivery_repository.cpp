@@ -149,7 +149,7 @@ std::string_view state_of(email_outcome::kind how) {
 
 void suppress(pqxx::transaction_base& tx, const tenant_id& tenant, const email_outcome& outcome) {
   if (!outcome.refused_address.empty() && is_valid_utf8(outcome.reason))
-    tx.exec_params(suppress_sql, to_string(tenant), outcome.refused_address,
+    exec_planned(tx, suppress_sql, to_string(tenant), outcome.refused_address,
                    std::string{first_characters(outcome.reason, max_reason)});
 }
 
@@ -168,14 +168,14 @@ void conclude_mail_job(pqxx::transaction_base& tx, const job& job, const email_o
 std::string compose(pqxx::transaction_base& tx, const job& job, const std::string& user, const std::string& category,
                     const std::string& until) {
   const auto tenant = to_string(job.tenant);
-  const auto made = tx.exec_params(compose_sql, tenant, user, category, job.unique_key);
+  const auto made = exec_planned(tx, compose_sql, tenant, user, category, job.unique_key);
   if (made.empty())
     return {};
   auto id = made[0][0].as<std::string>();
-  const auto taken = tx.exec_params(take_waiting_sql, tenant, user, category, until, id);
+  const auto taken = exec_planned(tx, take_waiting_sql, tenant, user, category, until, id);
   if (taken[0][0].as<std::int64_t>() > 0)
     return id;
-  tx.exec_params(drop_empty_sql, id);
+  exec_planned(tx, drop_empty_sql, id);
   return {};
 }
 
@@ -191,7 +191,7 @@ result<email_order> delivery_repository::begin_email(const job& job) {
   auto decision = decide_email(*mail);
   if (decision.step == email_step::send) {
     auto counted = db_.transact("count-email-try", [&](pqxx::work& tx) -> result<done> {
-      tx.exec_params(count_try_sql, to_string(*id), to_string(job.tenant));
+      exec_planned(tx, count_try_sql, to_string(*id), to_string(job.tenant));
       return done{};
     });
     if (!counted)
@@ -216,7 +216,7 @@ result<done> delivery_repository::conclude_email(const node_identity& me, const 
 result<done> delivery_repository::note_deferral(const job& job, instant until, const std::string& reason) {
   return db_.transact("note-deferral", [&](pqxx::work& tx) -> result<done> {
     if (const auto id = notification_of(job))
-      tx.exec_params(note_deferral_sql, to_string(*id), to_string(job.tenant), reason, param(until));
+      exec_planned(tx, note_deferral_sql, to_string(*id), to_string(job.tenant), reason, param(until));
     return done{};
   });
 }
@@ -233,13 +233,13 @@ result<digest_order> delivery_repository::begin_digest(const node_identity& me, 
       return fenced_out(me);
     digest_order order;
     order.category = *category;
-    const auto composed = tx.exec_params(find_composed_sql, job.unique_key, to_string(job.tenant));
+    const auto composed = exec_planned(tx, find_composed_sql, job.unique_key, to_string(job.tenant));
     const auto id = composed.empty() ? compose(tx, job, to_string(*user), std::string{to_string(*category)}, param(*until))
                                      : composed[0][0].as<std::string>();
     if (id.empty())
       return order;
-    tx.exec_params(count_digest_try_sql, id);
-    const auto recipient = tx.exec_params(digest_recipient_sql, id)[0];
+    exec_planned(tx, count_digest_try_sql, id);
+    const auto recipient = exec_planned(tx, digest_recipient_sql, id)[0];
     order.id = parse_uuid(id).value_or(uuid{});
     order.recipient_name = text_or_empty(recipient["name"]);
     order.recipient_address = text_or_empty(recipient["email"]);
@@ -247,7 +247,7 @@ result<digest_order> delivery_repository::begin_digest(const node_identity& me, 
     order.obstacle = text_or_empty(recipient["obstacle"]);
     order.composed_at = read_instant(recipient["created_at"]);
     order.count = recipient["items"].as<std::int64_t>();
-    for (const auto& row : tx.exec_params(digest_items_sql, id, digest_items)) {
+    for (const auto& row : exec_planned(tx, digest_items_sql, id, digest_items)) {
       auto& n = order.items.emplace_back();
       n.id = read_id<notification_id>(row[0]);
       n.tenant = job.tenant;
@@ -271,7 +271,7 @@ result<done> delivery_repository::conclude_digest(const node_identity& me, const
       std::optional<std::string> reason;
       if (outcome.how != email_outcome::kind::sent)
         reason = std::string{first_characters(is_valid_utf8(outcome.reason) ? outcome.reason : "no readable reason", max_reason)};
-      tx.exec_params(conclude_digest_sql, to_string(digest.id), std::string{state_of(outcome.how)}, reason);
+      exec_planned(tx, conclude_digest_sql, to_string(digest.id), std::string{state_of(outcome.how)}, reason);
     }
     suppress(tx, job.tenant, outcome);
     conclude_mail_job(tx, job, outcome);

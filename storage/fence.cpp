@@ -1,5 +1,7 @@
 #include "storage/fence.hpp"
 
+#include "storage/connection.hpp"
+
 namespace carillon::storage {
 
 namespace {
@@ -12,7 +14,7 @@ constexpr auto lock_incarnation = R"sql(
 } // namespace
 
 bool hold_fence(pqxx::transaction_base& tx, const node_identity& me) {
-  return !tx.exec_params(lock_incarnation, me.node, me.incarnation).empty();
+  return !exec_planned(tx, lock_incarnation, me.node, me.incarnation).empty();
 }
 
 failure fenced_out(const node_identity& me) {

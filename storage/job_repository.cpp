@@ -383,14 +383,14 @@ void read_parked(pqxx::work& tx, const due_query& query, const std::string& shar
 bool settle_retry(pqxx::transaction_base& tx, const job_report& report, const job& work) {
   append_job_error(tx, report.id, report.error);
   if (work.attempt + 1 >= work.max_attempts) {
-    tx.exec_params(count_last_attempt, to_string(report.id));
+    exec_planned(tx, count_last_attempt, to_string(report.id));
     return true;
   }
   static constexpr job_policy unknown_kind{};
   const auto* policy = find_job_policy(work.kind);
   const auto delay = report.delay.value_or(
     retry_delay(policy ? *policy : unknown_kind, work.attempt + 1, uniform()));
-  tx.exec_params(retry_later, to_string(report.id), delay.count());
+  exec_planned(tx, retry_later, to_string(report.id), delay.count());
   return false;
 }
 
@@ -400,8 +400,7 @@ bool insert_job(pqxx::transaction_base& tx, const new_job& job) {
   const auto* policy = find_job_policy(job.kind);
   if (!policy)
     throw std::invalid_argument{"unknown job kind " + job.kind};
-  return tx
-           .exec_params(insert_one, to_string(job.id), job.kind, std::string{policy->queue},
+  return exec_planned(tx, insert_one, to_string(job.id), job.kind, std::string{policy->queue},
                         to_string(job.tenant), to_string(job.workspace),
                         job.priority.value_or(policy->priority), job.payload, policy->max_attempts,
                         param(job.run_at), null_if_empty(job.unique_key),
@@ -432,14 +431,14 @@ void move_to_history(pqxx::transaction_base& tx, const std::vector<job_id>& ids,
 
 bool conclude_run(pqxx::transaction_base& tx, const job& run, job_state state) {
   const auto id = to_string(run.id);
-  return tx.exec_params(conclude_one, id, std::string{to_string(state)}, run.revision, run.attempt)
+  return exec_planned(tx, conclude_one, id, std::string{to_string(state)}, run.revision, run.attempt)
              .affected_rows()
            == 1
-         || tx.exec_params(rerun_one, id, run.revision).affected_rows() == 1;
+         || exec_planned(tx, rerun_one, id, run.revision).affected_rows() == 1;
 }
 
 void append_job_error(pqxx::transaction_base& tx, job_id id, const std::string& error) {
-  tx.exec_params(append_error, to_string(id), error);
+  exec_planned(tx, append_error, to_string(id), error);
 }
 
 result<due_jobs> job_repository::take_due(const node_identity& me, const due_query& query) {
@@ -471,16 +470,16 @@ result<due_jobs> job_repository::take_due(const node_identity& me, const due_que
       }
     }
     if (!suspects.empty())
-      tx.exec_params(insert_suspects_manifests, me.incarnation, query.first_batch, uuid_array(suspects));
+      exec_planned(tx, insert_suspects_manifests, me.incarnation, query.first_batch, uuid_array(suspects));
     if (!common.jobs.empty()) {
       common.number = number;
-      tx.exec_params(insert_manifest, me.incarnation, common.number,
+      exec_planned(tx, insert_manifest, me.incarnation, common.number,
                      array_of(common.jobs, [](std::string& text, const job& j) { text += to_string(j.id); }),
                      !suspects.empty());
       out.batches.push_back(std::move(common));
     }
     if (out.complete) {
-      const auto next = tx.exec_params(select_next_due, shards, kinds);
+      const auto next = exec_planned(tx, select_next_due, shards, kinds);
       if (!next[0][0].is_null())
         out.next_in = std::chrono::milliseconds{next[0][0].as<std::int64_t>()};
     }
@@ -504,12 +503,12 @@ result<concluded_jobs> job_repository::conclude(const node_identity& me,
         case job_report::kind::concluded:
           break;
         case job_report::kind::postponed:
-          tx.exec_params(postpone, to_string(report.id),
+          exec_planned(tx, postpone, to_string(report.id),
                          report.delay.value_or(std::chrono::milliseconds{0}).count());
           break;
         case job_report::kind::retry:
         case job_report::kind::discarded: {
-          const auto rows = tx.exec_params(select_live, to_string(report.id));
+          const auto rows = exec_planned(tx, select_live, to_string(report.id));
           if (rows.empty())
             break;
           const auto work = read_taken(rows[0]);
@@ -536,7 +535,7 @@ result<concluded_jobs> job_repository::conclude(const node_identity& me,
         tx.exec_params(rerun_jobs, ids);
     }
     if (!finished.empty())
-      tx.exec_params(delete_manifests, me.incarnation, number_array(finished));
+      exec_planned(tx, delete_manifests, me.incarnation, number_array(finished));
     return out;
   });
 }

@@ -83,7 +83,7 @@ void note_post_status(pqxx::transaction_base& tx, const std::vector<post_id>& po
   auto* page = live_notes::current();
   if (!page || posts.empty())
     return;
-  for (const auto& row : tx.exec_params(select_changed_posts, uuid_array(posts))) {
+  for (const auto& row : exec_planned(tx, select_changed_posts, uuid_array(posts))) {
     const auto id = row[0].as<std::string>();
     page->add({to_string(live_channel{live_channel::audience::workspace, read_uuid(row[1])}),
                std::string{live_events_named::post_status_changed}, id,

@@ -202,7 +202,7 @@ result<notification_answer> notification_repository::send_once(const scope& s, c
     if (!key.empty() && tx.exec_params(claim_key_sql, tenant, key, request.fingerprint).affected_rows() == 0) {
       const auto known = tx.exec_params(known_key_sql, tenant, key);
       if (known.empty() || known[0][0].as<std::string>() != request.fingerprint)
-        return failure{errc::conflict, "This idempotency key was used for another request.", {}, {}};
+        return invalid("idempotency_key", "The idempotency key was used for another request.");
       return read_answer(known[0][1].as<std::string>());
     }
     auto answer = carry_out(tx, request, wake);

@@ -509,8 +509,7 @@ result<std::int64_t> notification_repository::unread_count(const scope& s,
                                                            user_id user) {
   return db_.transact(
     "unread-count", [&](pqxx::work& tx) -> result<std::int64_t> {
-      return tx
-        .exec_params(unread_count_sql, tenant_param(s), to_string(user))[0][0]
+      return exec_planned(tx, unread_count_sql, tenant_param(s), to_string(user))[0][0]
         .as<std::int64_t>();
     });
 }
@@ -521,7 +520,7 @@ notification_repository::recent(const scope& s, user_id user, int limit) {
     "recent-notifications",
     [&](pqxx::work& tx) -> result<std::vector<notification>> {
       return from_rows(
-        tx.exec_params(recent_sql, tenant_param(s), to_string(user), limit));
+        exec_planned(tx, recent_sql, tenant_param(s), to_string(user), limit));
     });
 }
 
@@ -602,7 +601,7 @@ notification_repository::load_email(const scope& s, notification_id id) {
   return db_.transact(
     "load-email", [&](pqxx::work& tx) -> result<notification_email> {
       const auto rows
-        = tx.exec_params(load_email_sql, tenant_param(s), to_string(id));
+        = exec_planned(tx, load_email_sql, tenant_param(s), to_string(id));
       if (rows.empty())
         return failure{errc::not_found, "no such notification", {}, {}};
       notification_email mail;

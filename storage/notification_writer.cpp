@@ -123,7 +123,7 @@ std::vector<notification> write_notifications(pqxx::transaction_base& tx, const 
   n.action_url = message.action_url;
   const auto home = message.workspace.value.is_nil() ? root_workspace(n.tenant) : message.workspace;
 
-  const auto rows = tx.exec_params(write_notifications_sql, to_string(n.tenant), uuid_array(users),
+  const auto rows = exec_planned(tx, write_notifications_sql, to_string(n.tenant), uuid_array(users),
                                    std::string{to_string(n.type)}, n.title, n.message, null_if_empty(n.data),
                                    null_if_empty(n.action_url), to_string(home),
                                    null_if_empty(message.correlation_id), message.in_app_only);
@@ -157,8 +157,7 @@ bool record_email_outcome(pqxx::transaction_base& tx, const tenant_id& tenant,
   if (outcome.how != email_outcome::kind::sent)
     reason = std::string{
       first_characters(storable(outcome.reason), max_short_text)};
-  return tx
-           .exec_params(record_email_sql, to_string(id), to_string(tenant),
+  return exec_planned(tx, record_email_sql, to_string(id), to_string(tenant),
                         std::string{outcome_text(outcome.how)}, reason)
            .affected_rows()
          > 0;

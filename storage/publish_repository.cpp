@@ -260,7 +260,7 @@ std::optional<post_row> lock_post_of(pqxx::transaction_base& tx, const job& job)
   const auto id = post_id::parse(payload["post_id"].get<std::string>());
   if (!id)
     return std::nullopt;
-  const auto rows = tx.exec_params(lock_post, to_string(*id), to_string(job.workspace),
+  const auto rows = exec_planned(tx, lock_post, to_string(*id), to_string(job.workspace),
                                    to_string(job.tenant));
   if (rows.empty())
     return std::nullopt;
@@ -340,13 +340,13 @@ void tell_author(pqxx::transaction_base& tx, const post_row& post, const job& jo
 /// last targets would each see the other one open.
 bool roll_up(pqxx::transaction_base& tx, const post_row& post, const job& job,
              job_state job_ends_as, hints& out) {
-  const auto count = tx.exec_params(count_targets, to_string(post.id))[0];
+  const auto count = exec_planned(tx, count_targets, to_string(post.id))[0];
   if (count[0].as<int>() > 0)
     return false;
   const auto failed = count[2].as<int>();
   const bool published = count[1].as<int>() > 0;
   const std::string status = published ? "published" : "failed";
-  const auto concluded = tx.exec_params(conclude_post, to_string(post.id), status);
+  const auto concluded = exec_planned(tx, conclude_post, to_string(post.id), status);
   note_post_status(tx, post.id, post.status);
   const auto reason = count[4].is_null() ? std::string{"it has no accounts"} : text_or_empty(count[4]);
   std::string published_at;
@@ -357,7 +357,7 @@ bool roll_up(pqxx::transaction_base& tx, const post_row& post, const job& job,
     tell_admins(tx, job, reason, out, to_string(post.author));
   const json metadata{{"job", job.kind}, {"job_id", to_string(job.id)}, {"attempt", job.attempt + 1},
                       {"workspace_id", to_string(post.workspace)}};
-  tx.exec_params(insert_audit, to_string(make_uuid_v7()), to_string(post.tenant), to_string(post.id),
+  exec_planned(tx, insert_audit, to_string(make_uuid_v7()), to_string(post.tenant), to_string(post.id),
                  std::string{published ? "Post published" : "Post failed to publish"},
                  json{{"status", status}}.dump(), metadata.dump(), to_string(job.id));
   move_to_history(tx, {job.id}, job_ends_as);
@@ -384,7 +384,7 @@ struct attempt_row {
 std::optional<attempt_row> lock_attempt(pqxx::transaction_base& tx, attempt_id id,
                                         std::chrono::milliseconds read_age,
                                         const publish_rules& rules) {
-  const auto rows = tx.exec_params(select_attempt, to_string(id), read_age.count(),
+  const auto rows = exec_planned(tx, select_attempt, to_string(id), read_age.count(),
                                    rules.visibility_delay.count(), rules.reconcile_deadline.count());
   if (rows.empty())
     return std::nullopt;
@@ -406,7 +406,7 @@ void settle_attempt(pqxx::transaction_base& tx, attempt_id id, const char* state
                     const std::string& code, const std::string& detail,
                     std::optional<std::int64_t> latency,
                     const public_post* post = nullptr) {
-  tx.exec_params(conclude_attempt, to_string(id), state,
+  exec_planned(tx, conclude_attempt, to_string(id), state,
                  post ? null_if_empty(post->id) : std::nullopt,
                  post ? null_if_empty(post->url.substr(0, 500)) : std::nullopt,
                  null_if_empty(code), null_if_empty(detail), latency);
@@ -417,12 +417,12 @@ void retry_or_fail(pqxx::transaction_base& tx, const attempt_row& attempt, const
                    const std::string& text, std::chrono::milliseconds at_least,
                    const publish_rules& rules) {
   if (attempt.retry_count >= static_cast<int>(rules.retry_delays.size())) {
-    tx.exec_params(fail_target, attempt.target, code, text);
+    exec_planned(tx, fail_target, attempt.target, code, text);
     return;
   }
   const auto delay = std::max(at_least, stepped_delay(rules.retry_delays, attempt.retry_count,
                                                       rules.retry_jitter, uniform()));
-  tx.exec_params(retry_target, attempt.target, delay.count(), code, text);
+  exec_planned(tx, retry_target, attempt.target, delay.count(), code, text);
 }
 
 /// What a failed call means for its target.
@@ -433,7 +433,7 @@ void record_failure(pqxx::transaction_base& tx, const job& job, attempt_id id,
   switch (why.code) {
     case errc::outcome_unknown:
       settle_attempt(tx, id, "unknown", "OUTCOME_UNKNOWN", why.detail, latency);
-      tx.exec_params(delay_target, attempt.target, check_interval.count());
+      exec_planned(tx, delay_target, attempt.target, check_interval.count());
       break;
     case errc::throttled:
       settle_attempt(tx, id, "failed", "THROTTLED", why.detail, latency);
@@ -448,13 +448,13 @@ void record_failure(pqxx::transaction_base& tx, const job& job, attempt_id id,
       break;
     case errc::unauthorized:
       settle_attempt(tx, id, "refused", "TOKEN_EXPIRED", why.detail, latency);
-      tx.exec_params(expire_account, attempt.account);
-      tx.exec_params(fail_target, attempt.target, "TOKEN_EXPIRED",
+      exec_planned(tx, expire_account, attempt.account);
+      exec_planned(tx, fail_target, attempt.target, "TOKEN_EXPIRED",
                      "The network no longer accepts this account's token. Reconnect the account.");
       break;
     default:
       settle_attempt(tx, id, "refused", "PUBLISH_ERROR", why.detail, latency);
-      tx.exec_params(fail_target, attempt.target, "PUBLISH_ERROR",
+      exec_planned(tx, fail_target, attempt.target, "PUBLISH_ERROR",
                      std::string{first_characters(why.detail, 500)});
   }
 }
@@ -463,7 +463,7 @@ void record_success(pqxx::transaction_base& tx, attempt_id id, const attempt_row
                     const public_post& post, std::optional<std::int64_t> latency) {
   settle_attempt(tx, id, "succeeded", {}, {}, latency, &post);
   if (attempt.target_state != target_status::published)
-    tx.exec_params(publish_target, attempt.target, post.id, null_if_empty(post.url));
+    exec_planned(tx, publish_target, attempt.target, post.id, null_if_empty(post.url));
 }
 
 /// Roll-up after an outcome, only under the fence.
@@ -472,7 +472,7 @@ publish_progress finish(pqxx::transaction_base& tx, bool fenced, const std::opti
   publish_progress out;
   if (!fenced || !post || post->status != post_status::publishing)
     return out;
-  tx.exec_params(count_job_try, to_string(job.id), to_string(post->id));
+  exec_planned(tx, count_job_try, to_string(job.id), to_string(post->id));
   out.settled = roll_up(tx, *post, job, job_state::succeeded, out.after_commit);
   return out;
 }
@@ -486,21 +486,21 @@ result<started_posts> publish_repository::start_due(const node_identity& me,
       return fenced_out(me);
     started_posts out;
     const auto owned = shard_array(shards);
-    const auto due = tx.exec_params(lock_due_posts, owned, limit);
+    const auto due = exec_planned(tx, lock_due_posts, owned, limit);
     if (!due.empty()) {
       crash_point(crash_points::before_start);
       std::vector<post_id> ids;
       for (const auto& row : due)
         ids.push_back(read_id<post_id>(row[0]));
-      tx.exec_params(start_posts, uuid_array(ids));
+      exec_planned(tx, start_posts, uuid_array(ids));
       note_post_status(tx, ids, post_status::scheduled);
-      tx.exec_params(start_targets, uuid_array(ids));
+      exec_planned(tx, start_targets, uuid_array(ids));
       for (const auto& row : due)
         insert_job(tx, publish_job_for(read_id<post_id>(row[0]), read_id<tenant_id>(row[1]),
                                        read_id<workspace_id>(row[2]), {}));
       out.started = static_cast<int>(due.size());
     }
-    const auto next = tx.exec_params(select_next_scheduled, owned);
+    const auto next = exec_planned(tx, select_next_scheduled, owned);
     if (!next.empty())
       out.next_in = std::chrono::milliseconds{next[0][0].as<std::int64_t>()};
     return out;
@@ -513,13 +513,13 @@ result<int> publish_repository::repair(const node_identity& me, const shard_list
       return fenced_out(me);
     const auto owned = shard_array(shards);
     int repaired = 0;
-    for (const auto& row : tx.exec_params(select_without_job, owned)) {
+    for (const auto& row : exec_planned(tx, select_without_job, owned)) {
       insert_job(tx, publish_job_for(read_id<post_id>(row[0]), read_id<tenant_id>(row[1]),
                                      read_id<workspace_id>(row[2]), {}));
       ++repaired;
     }
     hints unused; // The next sweep of the feed finds the e-mail jobs.
-    for (const auto& row : tx.exec_params(select_without_targets, owned)) {
+    for (const auto& row : exec_planned(tx, select_without_targets, owned)) {
       post_row post;
       post.id = read_id<post_id>(row[0]);
       post.workspace = read_id<workspace_id>(row[2]);
@@ -557,10 +557,10 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
       return out;
     }
     std::vector<outgoing_media> media;
-    for (const auto& row : tx.exec_params(select_media, to_string(post->id)))
+    for (const auto& row : exec_planned(tx, select_media, to_string(post->id)))
       media.push_back({row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>()});
 
-    for (const auto& row : tx.exec_params(select_open_targets, to_string(post->id))) {
+    for (const auto& row : exec_planned(tx, select_open_targets, to_string(post->id))) {
       const auto target = row["id"].as<std::string>();
       const auto platform = row["platform_code"].as<std::string>();
       const bool waits = !row["waits"].is_null() && row["waits"].as<bool>();
@@ -584,13 +584,13 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
         // This life's own call may still be running: its callback records it.
         if (row["attempt_state"].as<std::string>() == "open"
             && row["incarnation"].as<std::int64_t>() == me.incarnation && flag("may_still_run")) {
-          tx.exec_params(delay_target, target, check_interval.count());
+          exec_planned(tx, delay_target, target, check_interval.count());
           continue;
         }
-        tx.exec_params(orphan_attempt, to_string(attempt));
+        exec_planned(tx, orphan_attempt, to_string(attempt));
         auto token = decrypt();
         if (!token) {
-          tx.exec_params(delay_target, target, std::int64_t{60'000});
+          exec_planned(tx, delay_target, target, std::int64_t{60'000});
           continue;
         }
         account.access_token = std::move(*token);
@@ -602,7 +602,7 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
         continue;
 
       const auto fail = [&](const char* code, const char* reason) {
-        tx.exec_params(fail_target, target, code, reason);
+        exec_planned(tx, fail_target, target, code, reason);
       };
       const auto known = parse<network>(platform);
       if (!known || std::find(rules.networks.begin(), rules.networks.end(), *known) == rules.networks.end()) {
@@ -610,7 +610,7 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
         continue;
       }
       if (row["account_status"].as<std::string>() == "token_expired" || flag("token_expired")) {
-        tx.exec_params(expire_account, row["account_id"].as<std::string>());
+        exec_planned(tx, expire_account, row["account_id"].as<std::string>());
         fail("TOKEN_EXPIRED", "The account's token has expired. Reconnect the account.");
         continue;
       }
@@ -639,12 +639,11 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
       call.post.timeout = call_timeout;
       if (row["retry_count"].as<int>() == 0)
         call.due = post->scheduled_at;
-      const auto opened = tx.exec_params(
-        open_attempt, to_string(call.attempt), to_string(post->tenant), to_string(post->workspace),
+      const auto opened = exec_planned(tx, open_attempt, to_string(call.attempt), to_string(post->tenant), to_string(post->workspace),
         to_string(post->id), target, row["account_id"].as<std::string>(), call.post.idempotency_key,
         normalise_text(text), me.node, me.incarnation, call_timeout.count());
       if (opened.affected_rows() == 0) {
-        tx.exec_params(delay_target, target, check_interval.count());
+        exec_planned(tx, delay_target, target, check_interval.count());
         continue;
       }
       out.calls.push_back(std::move(call));
@@ -653,9 +652,9 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
     if (out.calls.empty() && out.checks.empty()) {
       out.settled = roll_up(tx, *post, job, job_state::succeeded, out.after_commit);
       if (!out.settled) {
-        const auto next = tx.exec_params(count_targets, to_string(post->id))[0][3];
+        const auto next = exec_planned(tx, count_targets, to_string(post->id))[0][3];
         out.resumes_in = std::chrono::milliseconds{next.as<std::int64_t>()};
-        tx.exec_params(reschedule_job, to_string(job.id), out.resumes_in->count());
+        exec_planned(tx, reschedule_job, to_string(job.id), out.resumes_in->count());
       }
     }
     return out;
@@ -707,7 +706,7 @@ result<publish_progress> publish_repository::record_check(
     const public_post* found = nullptr;
     if (candidates && !candidates->empty()) {
       std::vector<std::string> owned;
-      for (const auto& other : tx.exec_params(select_owned_ids, row->account, param(row->started_at)))
+      for (const auto& other : exec_planned(tx, select_owned_ids, row->account, param(row->started_at)))
         owned.push_back(other[0].as<std::string>());
       for (const auto& candidate : *candidates)
         if (candidate.created_at >= row->started_at - clock_skew
@@ -728,14 +727,14 @@ result<publish_progress> publish_repository::record_check(
         retry_or_fail(tx, *row, "EXCEPTION", unreachable_text, std::chrono::milliseconds{0}, rules);
         return finish(tx, fenced, post, job);
       }
-      tx.exec_params(count_absence, to_string(attempt));
+      exec_planned(tx, count_absence, to_string(attempt));
     }
     if (row->past_deadline) {
       settle_attempt(tx, attempt, "abandoned", "OUTCOME_UNKNOWN", "not settled in time", std::nullopt);
-      tx.exec_params(fail_target, row->target, "OUTCOME_UNKNOWN", unknown_text);
+      exec_planned(tx, fail_target, row->target, "OUTCOME_UNKNOWN", unknown_text);
       return finish(tx, fenced, post, job);
     }
-    tx.exec_params(delay_target, row->target,
+    exec_planned(tx, delay_target, row->target,
                    (candidates ? check_interval : 5 * check_interval).count());
     return finish(tx, fenced, post, job);
   });
@@ -752,13 +751,13 @@ result<publish_progress> publish_repository::give_up(const node_identity& me, co
       move_to_history(tx, {job.id}, job_state::discarded);
       return publish_progress{true, {}};
     }
-    for (const auto& row : tx.exec_params(lock_open_target_ids, to_string(post->id))) {
+    for (const auto& row : exec_planned(tx, lock_open_target_ids, to_string(post->id))) {
       if (row[1].is_null()) {
-        tx.exec_params(fail_target, row[0].as<std::string>(), "EXCEPTION",
+        exec_planned(tx, fail_target, row[0].as<std::string>(), "EXCEPTION",
                        "Publishing failed repeatedly for an internal reason.");
       } else {
         settle_attempt(tx, read_id<attempt_id>(row[1]), "abandoned", "OUTCOME_UNKNOWN", reason, std::nullopt);
-        tx.exec_params(fail_target, row[0].as<std::string>(), "OUTCOME_UNKNOWN", unknown_text);
+        exec_planned(tx, fail_target, row[0].as<std::string>(), "OUTCOME_UNKNOWN", unknown_text);
       }
     }
     publish_progress out;

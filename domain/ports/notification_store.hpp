@@ -128,9 +128,9 @@ public:
   virtual result<broadcast_progress> continue_broadcast(const node_identity& me, const job& work, int most) = 0;
 
   /// For other programs: all or nothing, and once for one key. Also
-  /// errc::conflict: the key was used for another request;
-  /// errc::invalid_argument on `user_ids.N` or `workspace_id`: not the
-  /// tenant's; errc::not_found: no such tenant.
+  /// errc::invalid_argument on `idempotency_key`: it was used for another
+  /// request; on `user_ids.N` or `workspace_id`: not the tenant's;
+  /// errc::not_found: no such tenant.
   virtual result<notification_answer> send_once(const scope& s, const notification_request& request, hints& out) = 0;
 
   /// What became of it on each channel. errc::forbidden: another user's of

@@ -104,7 +104,8 @@ int main(int argc, char** argv) {
       throw std::runtime_error{migrated.error().detail};
     workbench bench{server.url()};
     const auto tenant = tenant_id::make();
-    const auto file = (folder.path() / "notifications.copy").string();
+    // Where the server's user may write.
+    const auto file = bench.ask("SHOW data_directory") + "/notifications.copy";
     prepare(bench, to_string(tenant), users, file);
 
     const storage::token_cipher cipher{std::string(32, 'k'), {}};

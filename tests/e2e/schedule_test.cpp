@@ -16,8 +16,8 @@ class ScheduleTest : public ::testing::Test {
 protected:
   void add_notification(const std::string& title, const std::string& age) {
     db.exec("INSERT INTO carillon.notifications (id, tenant_id, user_id, type, title, message, created_at) VALUES ("
-            "gen_random_uuid(), " + test::quoted(data.tenant) + ", " + test::quoted(data.author)
-            + ", 'post_published', " + test::quoted(title) + ", 'text', now() - interval " + test::quoted(age) + ")");
+            "gen_random_uuid(), " + test::sql_literal(data.tenant) + ", " + test::sql_literal(data.author)
+            + ", 'post_published', " + test::sql_literal(title) + ", 'text', now() - interval " + test::sql_literal(age) + ")");
   }
 
   nlohmann::json schedule(const std::vector<std::string>& arguments) {
@@ -43,7 +43,7 @@ TEST_F(ScheduleTest, ANightThatWasMissedIsMadeUpForOnceWhenANodeStarts) {
   add_notification("expired", "91 days");
   add_notification("kept", "89 days");
   db.exec("INSERT INTO carillon.schedule_entries (workspace_id, kind, tenant_id, time_zone, last_run_at, next_run_at) "
-          "VALUES (" + test::quoted(data.workspace) + ", 'cleanup_old_notifications', " + test::quoted(data.tenant)
+          "VALUES (" + test::sql_literal(data.workspace) + ", 'cleanup_old_notifications', " + test::sql_literal(data.tenant)
           + ", 'UTC', now() - interval '3 days', now() - interval '2 days')");
   test::carillon_node node{db.url(), folder.path()};
   EXPECT_TRUE(test::eventually([&] { return titles() == "kept"; }, patience)) << titles();

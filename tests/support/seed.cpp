@@ -18,7 +18,7 @@ const storage::token_cipher& test_cipher() {
   return cipher;
 }
 
-std::string quoted(const std::string& text) {
+std::string sql_literal(const std::string& text) {
   std::string out = "'";
   for (char c : text)
     out += c == '\'' ? std::string{"''"} : std::string{c};
@@ -27,8 +27,8 @@ std::string quoted(const std::string& text) {
 
 tenant_id add_tenant(test_database& db, const std::string& slug, const std::string& status) {
   const auto id = tenant_id::make();
-  db.exec("INSERT INTO carillon.tenants (id, name, slug, status) VALUES (" + sql(id) + ", " + quoted(slug)
-          + ", " + quoted(slug) + ", " + quoted(status) + ")");
+  db.exec("INSERT INTO carillon.tenants (id, name, slug, status) VALUES (" + sql(id) + ", " + sql_literal(slug)
+          + ", " + sql_literal(slug) + ", " + sql_literal(status) + ")");
   return id;
 }
 
@@ -36,15 +36,15 @@ user_id add_user(test_database& db, tenant_id tenant, const std::string& name, t
                  const std::string& status) {
   const auto id = user_id::make();
   db.exec("INSERT INTO carillon.users (id, tenant_id, email, name, status, role_in_tenant) VALUES ("
-          + sql(id) + ", " + sql(tenant) + ", " + quoted(name + "@" + to_string(tenant) + ".example") + ", "
-          + quoted(name) + ", " + quoted(status) + ", " + quoted(std::string{to_string(role)}) + ")");
+          + sql(id) + ", " + sql(tenant) + ", " + sql_literal(name + "@" + to_string(tenant) + ".example") + ", "
+          + sql_literal(name) + ", " + sql_literal(status) + ", " + sql_literal(std::string{to_string(role)}) + ")");
   return id;
 }
 
 workspace_id add_workspace(test_database& db, tenant_id tenant, const std::string& slug) {
   const auto id = workspace_id::make();
   db.exec("INSERT INTO carillon.workspaces (id, tenant_id, name, slug) VALUES (" + sql(id) + ", "
-          + sql(tenant) + ", " + quoted(slug) + ", " + quoted(slug) + ")");
+          + sql(tenant) + ", " + sql_literal(slug) + ", " + sql_literal(slug) + ")");
   return id;
 }
 
@@ -52,13 +52,13 @@ void add_member(test_database& db, tenant_id tenant, workspace_id workspace, use
                 workspace_role role) {
   db.exec("INSERT INTO carillon.workspace_memberships (id, tenant_id, workspace_id, user_id, role) VALUES ("
           + sql(make_uuid_v7()) + ", " + sql(tenant) + ", " + sql(workspace) + ", " + sql(user) + ", "
-          + quoted(std::string{to_string(role)}) + ")");
+          + sql_literal(std::string{to_string(role)}) + ")");
 }
 
 seed::seed(test_database& db)
   : tenant{tenant_id::make()}, author{user_id::make()}, db_(db) {
   db.exec("INSERT INTO carillon.tenants (id, name, slug, status) VALUES (" + sql(tenant) + ", 'Acme', "
-          + quoted("acme-" + to_string(tenant)) + ", 'active')");
+          + sql_literal("acme-" + to_string(tenant)) + ", 'active')");
   db.exec("INSERT INTO carillon.users (id, tenant_id, email, name, status, role_in_tenant) VALUES ("
           + sql(author) + ", " + sql(tenant) + ", 'ada@acme.example', 'Ada', 'active', 'owner')");
   workspace = add_workspace();
@@ -67,7 +67,7 @@ seed::seed(test_database& db)
 workspace_id seed::add_workspace() {
   const auto id = workspace_id::make();
   db_.exec("INSERT INTO carillon.workspaces (id, tenant_id, name, slug) VALUES (" + sql(id) + ", "
-           + sql(tenant) + ", 'Main', " + quoted(to_string(id)) + ")");
+           + sql(tenant) + ", 'Main', " + sql_literal(to_string(id)) + ")");
   db_.exec("INSERT INTO carillon.workspace_memberships (id, tenant_id, workspace_id, user_id, role) VALUES ("
            + sql(make_uuid_v7()) + ", " + sql(tenant) + ", " + sql(id) + ", " + sql(author) + ", 'owner')");
   return id;
@@ -79,9 +79,9 @@ social_account_id seed::add_account(workspace_id owner, const std::string& platf
   const auto token = test_cipher().encrypt("sandbox-acme", storage::bound_to(id, "access_token"));
   db_.exec("INSERT INTO carillon.social_accounts (id, tenant_id, workspace_id, platform, platform_account_id, "
            "account_name, access_token_encrypted, connected_by_user_id, metadata) VALUES ("
-           + sql(id) + ", " + sql(tenant) + ", " + sql(owner) + ", " + quoted(platform) + ", "
-           + quoted(to_string(id)) + ", 'Acme', " + quoted(*token) + ", " + sql(author)
-           + ", jsonb_build_object('instance_url', " + quoted(instance_url) + "))");
+           + sql(id) + ", " + sql(tenant) + ", " + sql(owner) + ", " + sql_literal(platform) + ", "
+           + sql_literal(to_string(id)) + ", 'Acme', " + sql_literal(*token) + ", " + sql(author)
+           + ", jsonb_build_object('instance_url', " + sql_literal(instance_url) + "))");
   return id;
 }
 
@@ -89,7 +89,7 @@ post_id seed::add_scheduled_post(workspace_id owner, const std::string& text, co
   const auto id = post_id::make();
   db_.exec("INSERT INTO carillon.posts (id, tenant_id, workspace_id, created_by_user_id, content_text, status, "
            "scheduled_at) VALUES (" + sql(id) + ", " + sql(tenant) + ", " + sql(owner) + ", " + sql(author) + ", "
-           + quoted(text) + ", 'scheduled', " + due + ")");
+           + sql_literal(text) + ", 'scheduled', " + due + ")");
   return id;
 }
 

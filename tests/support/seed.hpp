@@ -14,10 +14,10 @@ namespace carillon::test {
 const storage::token_cipher& test_cipher();
 
 /// As an SQL literal.
-std::string quoted(const std::string& text);
+std::string sql_literal(const std::string& text);
 template <class Tag>
-std::string quoted(const strong_id<Tag>& id) {
-  return quoted(to_string(id));
+std::string sql_literal(const strong_id<Tag>& id) {
+  return sql_literal(to_string(id));
 }
 
 // -- single rows ----------------------------------------------------------------

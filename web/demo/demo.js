@@ -253,11 +253,17 @@ function refresh() {
   return Promise.all([refresh_badge(), refresh_list()]);
 }
 
+/// Reading is no live event.
+function tell_other_tabs() {
+  localStorage.setItem('carillon-demo-read', String(Date.now()));
+}
+
 async function mark(id, button) {
   button.disabled = true;
   const item = button.closest('.item');
   const next = item.nextElementSibling || item.previousElementSibling;
   await api('POST', `/notifications/${id}/read`);
+  tell_other_tabs();
   await refresh();
   if (next && document.activeElement === document.body) {
     const target = document.querySelector(`#list [data-id="${CSS.escape(next.dataset.id)}"] button`);
@@ -268,6 +274,7 @@ async function mark(id, button) {
 
 async function mark_all() {
   const {data} = await api('POST', '/notifications/read-all');
+  tell_other_tabs();
   toast(data.marked_count === 1 ? '1 notification marked as read' : `${data.marked_count} notifications marked as read`);
   await refresh();
 }
@@ -607,7 +614,12 @@ document.addEventListener('click', event => event.target.closest('.bell-box') ||
 document.addEventListener('visibilitychange', () => document.hidden || !user || refresh());
 window.addEventListener('hashchange', show);
 // Another tab logged in or out.
-window.addEventListener('storage', event => event.key === 'carillon-demo-token' && location.reload());
+window.addEventListener('storage', event => {
+  if (event.key === 'carillon-demo-token')
+    location.reload();
+  else if (event.key === 'carillon-demo-read' && user)
+    refresh();
+});
 if ('serviceWorker' in navigator)
   navigator.serviceWorker.addEventListener('message', event => event.data === 'subscription-changed' && user && subscribe().catch(fail));
 

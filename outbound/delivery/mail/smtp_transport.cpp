@@ -134,10 +134,14 @@ private:
   /// what is sent, logins included, only the verb is kept.
   static int on_debug(CURL*, curl_infotype what, char* data, std::size_t size, void* user) {
     auto& self = *static_cast<smtp_transfer*>(user);
-    if (what == CURLINFO_HEADER_OUT)
-      self.command_.assign(data, std::min<std::size_t>(size, 4));
-    else if (what == CURLINFO_HEADER_IN)
-      self.reply_.assign(data, std::min<std::size_t>(size, 20));
+    const std::string_view text{data, std::min<std::size_t>(size, 20)};
+    // A failed transfer says goodbye before it is reported.
+    if (what == CURLINFO_HEADER_OUT && text.starts_with("QUIT"))
+      self.leaves_ = true;
+    else if (what == CURLINFO_HEADER_OUT)
+      self.command_ = text.substr(0, 4);
+    else if (what == CURLINFO_HEADER_IN && !self.leaves_)
+      self.reply_ = text;
     return 0;
   }
 
@@ -162,6 +166,7 @@ private:
   std::string host_key_;
   time_point deadline_;
   std::unique_ptr<curl_slist, list_closer> recipients_;
+  bool leaves_ = false;
   std::string command_;
   std::string reply_;
   std::size_t read_ = 0;

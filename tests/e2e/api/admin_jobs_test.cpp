@@ -26,14 +26,14 @@ protected:
   /// A job that no program here runs, so that it stays as it is. `greet` is
   /// this test's own kind.
   std::string add_job(const std::string& more = {}) {
-    return db().exec("SELECT carillon.enqueue(" + test::quoted(greet) + ", " + test::quoted(tenant) + ", " + test::quoted(workspace)
+    return db().exec("SELECT carillon.enqueue(" + test::sql_literal(greet) + ", " + test::sql_literal(tenant) + ", " + test::sql_literal(workspace)
                      + more + ")");
   }
 
   std::string add_dead(const std::string& error) {
     const auto id = add_job();
     db().exec("UPDATE carillon.jobs SET errors = jsonb_build_array(jsonb_build_object('at', "
-              "'2026-01-02T03:04:05.006+00:00', 'attempt', 1, 'error', " + test::quoted(error) + ")) WHERE id = " + test::quoted(id));
+              "'2026-01-02T03:04:05.006+00:00', 'attempt', 1, 'error', " + test::sql_literal(error) + ")) WHERE id = " + test::sql_literal(id));
     data_of(root.web.post(engine + "/" + id + "/discard"));
     return id;
   }
@@ -47,7 +47,7 @@ protected:
   }
 
   int audits(const person& by) {
-    return count("audit_logs WHERE admin_id = " + test::quoted(by.id));
+    return count("audit_logs WHERE admin_id = " + test::sql_literal(by.id));
   }
 
   std::string greet = "greet_" + to_string(workspace).substr(24);
@@ -67,7 +67,7 @@ TEST_F(AdminJobsTest, AnAdminLogsInAndHasOneTokenOnly) {
   EXPECT_EQ(root.web.get(admins + "/me").status, 401) << "the earlier token";
   const web_client web{node().web().base_url(), data.value("token", "")};
   EXPECT_TRUE(is_api_time(data_of(web.get(admins + "/me"))["last_login_at"]));
-  EXPECT_EQ(count("personal_access_tokens WHERE tokenable_id = " + test::quoted(root.id)), 1);
+  EXPECT_EQ(count("personal_access_tokens WHERE tokenable_id = " + test::sql_literal(root.id)), 1);
   data_of(web.post(admins + "/logout"));
   EXPECT_EQ(web.get(admins + "/me").status, 401);
 
@@ -89,7 +89,7 @@ TEST_F(AdminJobsTest, OnlySuperAdminsEnterAndAViewerOnlyLooks) {
   }
   const auto broken = root.token.substr(0, root.token.size() - 1);
   const auto expired = add_super_admin("SUPER_ADMIN");
-  db().exec("UPDATE carillon.personal_access_tokens SET expires_at = now() WHERE tokenable_id = " + test::quoted(expired.id));
+  db().exec("UPDATE carillon.personal_access_tokens SET expires_at = now() WHERE tokenable_id = " + test::sql_literal(expired.id));
   const auto suspended = add_super_admin("SUPER_ADMIN", "SUSPENDED");
   const web_client forged{node().web().base_url(), broken};
   const web_client nobody = node().web();
@@ -205,8 +205,8 @@ TEST_F(AdminJobsTest, EachActionOnAJobIsAuditedWithAdminAddressAndRequest) {
   EXPECT_TRUE(refuses(root.web.post(engine + "/" + id + "/discard"), "job"));
   EXPECT_TRUE(refuses(root.web.post(engine + "/" + id + "/cancel"), "job"));
   EXPECT_EQ(audits(root), 3);
-  EXPECT_EQ(count("audit_logs WHERE admin_id = " + test::quoted(root.id) + " AND auditable_id = " + test::quoted(id)
-                  + " AND ip_address = '127.0.0.1' AND request_id <> '' AND tenant_id = " + test::quoted(tenant)), 3);
+  EXPECT_EQ(count("audit_logs WHERE admin_id = " + test::sql_literal(root.id) + " AND auditable_id = " + test::sql_literal(id)
+                  + " AND ip_address = '127.0.0.1' AND request_id <> '' AND tenant_id = " + test::sql_literal(tenant)), 3);
 }
 
 TEST_F(AdminJobsTest, AnActionOnAllThatMatchesIsPreviewedAndLimited) {

@@ -77,7 +77,7 @@ api_suite::api_suite()
     outsider{add_person(tenant, "outsider")},
     stranger{add_person(add_tenant(db(), to_string(make_uuid_v7())), "stranger", tenant_role::owner)} {
   const auto other = tenant_id::parse(
-    db().exec("SELECT tenant_id FROM carillon.users WHERE id = " + quoted(stranger.id)));
+    db().exec("SELECT tenant_id FROM carillon.users WHERE id = " + sql_literal(stranger.id)));
   elsewhere = add_workspace(db(), *other, to_string(make_uuid_v7()));
   add_member(db(), *other, elsewhere, stranger.id, workspace_role::owner);
 }
@@ -86,11 +86,11 @@ person api_suite::add_person(tenant_id tenant, const std::string& name, tenant_r
                              const std::string& status) {
   static const auto hash = http::hash_password(password, 4);
   const auto id = add_user(db(), tenant, name, role, status);
-  db().exec("UPDATE carillon.users SET password = " + quoted(hash) + " WHERE id = " + quoted(id));
+  db().exec("UPDATE carillon.users SET password = " + sql_literal(hash) + " WHERE id = " + sql_literal(id));
   const auto secret = "secret-of-" + to_string(id);
   const auto number = db().exec(
     "INSERT INTO carillon.personal_access_tokens (tokenable_type, tokenable_id, tenant_id, name, token, abilities, "
-    "expires_at) VALUES ('user', " + quoted(id) + ", " + quoted(tenant) + ", 'auth-token', encode(sha256(" + quoted(secret)
+    "expires_at) VALUES ('user', " + sql_literal(id) + ", " + sql_literal(tenant) + ", 'auth-token', encode(sha256(" + sql_literal(secret)
     + "::bytea), 'hex'), '[\"*\"]', now() + interval '1 day') RETURNING id");
   const auto token = number + "|" + secret;
   return {id, name, name + "@" + to_string(tenant) + ".example", token, web_client{node().web().base_url(), token}};
@@ -106,12 +106,12 @@ person api_suite::add_super_admin(const std::string& role, const std::string& st
   static const auto hash = http::hash_password(password, 4);
   const auto id = user_id::make();
   const auto email = to_string(id) + "@carillon.example";
-  db().exec("INSERT INTO carillon.super_admin_users (id, email, password, name, role, status) VALUES (" + quoted(id)
-            + ", " + quoted(email) + ", " + quoted(hash) + ", 'Root', " + quoted(role) + ", " + quoted(status) + ")");
+  db().exec("INSERT INTO carillon.super_admin_users (id, email, password, name, role, status) VALUES (" + sql_literal(id)
+            + ", " + sql_literal(email) + ", " + sql_literal(hash) + ", 'Root', " + sql_literal(role) + ", " + sql_literal(status) + ")");
   const auto secret = "secret-of-" + to_string(id);
   const auto number = db().exec(
     "INSERT INTO carillon.personal_access_tokens (tokenable_type, tokenable_id, name, token, abilities, expires_at) "
-    "VALUES ('super_admin', " + quoted(id) + ", 'auth-token', encode(sha256(" + quoted(secret)
+    "VALUES ('super_admin', " + sql_literal(id) + ", 'auth-token', encode(sha256(" + sql_literal(secret)
     + "::bytea), 'hex'), '[\"*\"]', now() + interval '1 day') RETURNING id");
   const auto token = number + "|" + secret;
   return {id, "Root", email, token, web_client{node().web().base_url(), token}};
@@ -120,9 +120,9 @@ person api_suite::add_super_admin(const std::string& role, const std::string& st
 std::string api_suite::add_notice(const person& to, const notice& n) {
   return db().exec(
     "INSERT INTO carillon.notifications (id, tenant_id, user_id, type, channel, title, message, data, action_url, "
-    "icon, read_at, created_at) SELECT " + quoted(notification_id::make()) + ", tenant_id, id, " + quoted(n.type) + ", "
-    + quoted(n.channel) + ", " + quoted(n.title) + ", 'Message', " + n.data + ", " + n.action_url + ", " + n.icon
-    + ", " + n.read_at + ", " + n.created_at + " FROM carillon.users WHERE id = " + quoted(to.id) + " RETURNING id");
+    "icon, read_at, created_at) SELECT " + sql_literal(notification_id::make()) + ", tenant_id, id, " + sql_literal(n.type) + ", "
+    + sql_literal(n.channel) + ", " + sql_literal(n.title) + ", 'Message', " + n.data + ", " + n.action_url + ", " + n.icon
+    + ", " + n.read_at + ", " + n.created_at + " FROM carillon.users WHERE id = " + sql_literal(to.id) + " RETURNING id");
 }
 
 social_account_id api_suite::add_account(workspace_id owner_workspace, const std::string& platform,
@@ -130,11 +130,11 @@ social_account_id api_suite::add_account(workspace_id owner_workspace, const std
   const auto id = social_account_id::make();
   const auto token = test_cipher().encrypt("token", to_string(id));
   db().exec("INSERT INTO carillon.social_accounts (id, tenant_id, workspace_id, platform, platform_account_id, "
-            "account_name, status, access_token_encrypted, connected_by_user_id, metadata) SELECT " + quoted(id)
-            + ", w.tenant_id, w.id, " + quoted(platform) + ", " + quoted(id) + ", 'Acme on " + platform + "', "
-            + quoted(status) + ", " + quoted(*token) + ", u.id, '{\"instance_url\": \"http://127.0.0.1:1\"}' "
+            "account_name, status, access_token_encrypted, connected_by_user_id, metadata) SELECT " + sql_literal(id)
+            + ", w.tenant_id, w.id, " + sql_literal(platform) + ", " + sql_literal(id) + ", 'Acme on " + platform + "', "
+            + sql_literal(status) + ", " + sql_literal(*token) + ", u.id, '{\"instance_url\": \"http://127.0.0.1:1\"}' "
             + "FROM carillon.workspaces w JOIN carillon.users u ON u.tenant_id = w.tenant_id WHERE w.id = "
-            + quoted(owner_workspace) + " ORDER BY u.id LIMIT 1");
+            + sql_literal(owner_workspace) + " ORDER BY u.id LIMIT 1");
   return id;
 }
 
@@ -142,14 +142,14 @@ std::string api_suite::add_post(const person& author, const std::string& status,
                                 std::optional<social_account_id> account) {
   const auto id = db().exec(
     "INSERT INTO carillon.posts (id, tenant_id, workspace_id, created_by_user_id, content_text, status, scheduled_at) "
-    "VALUES (" + quoted(post_id::make()) + ", " + quoted(tenant) + ", " + quoted(workspace) + ", " + quoted(author.id)
-    + ", 'A post', " + quoted(status) + ", " + (status == "scheduled" ? "now() + interval '1 day'" : "NULL")
+    "VALUES (" + sql_literal(post_id::make()) + ", " + sql_literal(tenant) + ", " + sql_literal(workspace) + ", " + sql_literal(author.id)
+    + ", 'A post', " + sql_literal(status) + ", " + (status == "scheduled" ? "now() + interval '1 day'" : "NULL")
     + ") RETURNING id");
   if (account)
     db().exec("INSERT INTO carillon.post_targets (id, tenant_id, post_id, social_account_id, platform_code, status, "
-              "publishing_since, external_post_id) VALUES (" + quoted(target_id::make()) + ", " + quoted(tenant) + ", "
-              + quoted(id) + ", " + quoted(*account) + ", 'mastodon', "
-              + (status == "published"    ? "'published', NULL, " + quoted(id)
+              "publishing_since, external_post_id) VALUES (" + sql_literal(target_id::make()) + ", " + sql_literal(tenant) + ", "
+              + sql_literal(id) + ", " + sql_literal(*account) + ", 'mastodon', "
+              + (status == "published"    ? "'published', NULL, " + sql_literal(id)
                  : status == "publishing" ? "'publishing', now(), NULL"
                  : status == "failed"     ? "'failed', NULL, NULL"
                                           : "'pending', NULL, NULL")
@@ -162,8 +162,8 @@ int api_suite::count(const std::string& from_where) {
 }
 
 std::string api_suite::fingerprint() {
-  const auto ours = " IN (" + quoted(tenant) + ", (SELECT tenant_id FROM carillon.users WHERE id = "
-                    + quoted(stranger.id) + "))";
+  const auto ours = " IN (" + sql_literal(tenant) + ", (SELECT tenant_id FROM carillon.users WHERE id = "
+                    + sql_literal(stranger.id) + "))";
   // What the engine writes by itself is left out.
   const auto part = [&](const std::string& table, const std::string& column = "tenant_id") {
     return ", (SELECT '" + table + "=' || count(*) || ':' || md5(coalesce(string_agg((to_jsonb(r) - '{sent_at, "

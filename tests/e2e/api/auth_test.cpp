@@ -37,14 +37,14 @@ protected:
     return token.substr(0, token.find('|'));
   }
   int tokens(const person& who) {
-    return count("personal_access_tokens WHERE tokenable_id = " + quoted(who.id));
+    return count("personal_access_tokens WHERE tokenable_id = " + sql_literal(who.id));
   }
   int lifetime(const std::string& token) {
     return std::stoi(db().exec("SELECT round(extract(epoch FROM expires_at - created_at)) "
                                "FROM carillon.personal_access_tokens WHERE id = " + id_of(token)));
   }
   void set(const person& who, const std::string& assignment) {
-    db().exec("UPDATE carillon.users SET " + assignment + " WHERE id = " + quoted(who.id));
+    db().exec("UPDATE carillon.users SET " + assignment + " WHERE id = " + sql_literal(who.id));
   }
 };
 
@@ -57,7 +57,7 @@ TEST_F(AuthTest, LoggingInAnswersUserAndToken) {
   EXPECT_EQ(user.value("id", ""), to_string(editor.id));
   EXPECT_EQ(me(data.value("token", "")), 200);
   EXPECT_EQ(lifetime(data.value("token", "")), 86'400);
-  EXPECT_NE(db().exec("SELECT last_login_at FROM carillon.users WHERE id = " + quoted(editor.id)), "");
+  EXPECT_NE(db().exec("SELECT last_login_at FROM carillon.users WHERE id = " + sql_literal(editor.id)), "");
 }
 
 TEST_F(AuthTest, RememberKeepsTheTokenForThirtyDays) {
@@ -83,7 +83,7 @@ TEST_F(AuthTest, ATokenIsIdAndSecretWithTheChecksumOfItsRandomPart) {
   EXPECT_EQ(std::stoul(parts[3].str(), nullptr, 16), checksum.checksum());
   const auto stored = db().exec("SELECT token || ' ' || name || ' ' || abilities || ' ' || tokenable_type "
                                 "FROM carillon.personal_access_tokens WHERE id = " + parts[1].str());
-  EXPECT_EQ(stored, db().exec("SELECT encode(sha256(" + quoted(random + parts[3].str()) + "::bytea), 'hex')")
+  EXPECT_EQ(stored, db().exec("SELECT encode(sha256(" + sql_literal(random + parts[3].str()) + "::bytea), 'hex')")
                       + " auth-token [\"*\"] user") << "only the hash is kept";
   EXPECT_NE(token, token_of(login(editor)));
 }
@@ -149,7 +149,7 @@ TEST_F(AuthTest, ExpiredTokensDoNotCountAmongTheTen) {
   for (int i = 0; i < 8; ++i)
     token_of(login(editor));
   db().exec("UPDATE carillon.personal_access_tokens SET expires_at = now() - interval '1 second' WHERE id IN "
-            "(SELECT id FROM carillon.personal_access_tokens WHERE tokenable_id = " + quoted(editor.id)
+            "(SELECT id FROM carillon.personal_access_tokens WHERE tokenable_id = " + sql_literal(editor.id)
             + " ORDER BY id DESC LIMIT 5)");
   token_of(login(editor));
   EXPECT_EQ(tokens(editor), 5) << "four live ones, the new one, and none that has expired";
@@ -267,7 +267,7 @@ TEST_F(AuthTest, UseOfATokenIsWrittenAtMostOnceAMinute) {
 
 TEST_F(AuthTest, ASuspendedOrTerminatedTenantIsForbiddenAndAMissingOneDoesNotExist) {
   const auto set_tenant = [&](const std::string& assignment) {
-    db().exec("UPDATE carillon.tenants SET " + assignment + " WHERE id = " + quoted(tenant));
+    db().exec("UPDATE carillon.tenants SET " + assignment + " WHERE id = " + sql_literal(tenant));
   };
   const std::vector<std::string> routes{"/api/v1/user", "/api/v1/tenants/current", "/api/v1/workspaces", base,
                                         base + "/posts", base + "/social-accounts", "/api/v1/notifications",

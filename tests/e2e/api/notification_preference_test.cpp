@@ -44,7 +44,7 @@ TEST_F(NotificationPreferenceTest, TheFirstLookCreatesOneOfEachTypeInTheOrderOfT
   EXPECT_EQ(column(first, "notification_type"), expected);
   for (const auto& one : first)
     EXPECT_EQ(flags(one), json::array({true, true, false, false})) << one;
-  EXPECT_EQ(count("notification_preferences WHERE user_id = " + quoted(editor.id)), 32);
+  EXPECT_EQ(count("notification_preferences WHERE user_id = " + sql_literal(editor.id)), 32);
   EXPECT_EQ(all(), first) << "the second look creates nothing";
 }
 
@@ -67,7 +67,7 @@ TEST_F(NotificationPreferenceTest, APreferenceCarriesItsLabelAndCategory) {
 TEST_F(NotificationPreferenceTest, RowsThatAreMissingAreAddedToThoseThatExist) {
   put({{"notification_type", "trial_ended"}, {"email_enabled", false}});
   db().exec("DELETE FROM carillon.notification_preferences WHERE notification_type <> 'trial_ended' AND user_id = "
-            + quoted(editor.id));
+            + sql_literal(editor.id));
   EXPECT_EQ(all().size(), 32u);
   EXPECT_EQ(flags_of("trial_ended"), json::array({true, false, false, false}));
 }
@@ -84,7 +84,7 @@ TEST_F(NotificationPreferenceTest, ManyFirstLooksAtOnceCreateEachRowOnce) {
       first = seen;
     EXPECT_EQ(column(seen, "id"), column(first, "id"));
   }
-  EXPECT_EQ(count("notification_preferences WHERE user_id = " + quoted(editor.id)), 32);
+  EXPECT_EQ(count("notification_preferences WHERE user_id = " + sql_literal(editor.id)), 32);
 }
 
 TEST_F(NotificationPreferenceTest, TheSingleFormAnswersTheOnePreference) {

@@ -294,7 +294,7 @@ TEST_F(NotificationTest, ReadingIsIdempotentAndKeepsTheFirstTime) {
   EXPECT_EQ(first["is_read"], true);
   EXPECT_TRUE(is_api_time(first["read_at"]));
   EXPECT_EQ(unread(editor), 0);
-  db().exec("UPDATE carillon.notifications SET read_at = '2026-02-07 10:00:00+00' WHERE id = " + quoted(id));
+  db().exec("UPDATE carillon.notifications SET read_at = '2026-02-07 10:00:00+00' WHERE id = " + sql_literal(id));
   const auto second = data_of(editor.web.post("/api/v1/notifications/" + id + "/read"));
   EXPECT_EQ(second["read_at"], "2026-02-07T10:00:00+00:00");
 }

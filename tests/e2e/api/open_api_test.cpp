@@ -289,7 +289,7 @@ TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
   // What became of them, quiet hours and digests, and the end of a mail.
   for (const auto& id : {notice, others, std::string{"nonsense"}})
     api.ask(editor.web, "GET", notices + "/{notification}/deliveries", {{"notification", id}});
-  const auto told = db().exec("SELECT carillon.notify(" + quoted(tenant) + ", " + quoted(editor.id) + ", 'post_failed', 't', 'm')");
+  const auto told = db().exec("SELECT carillon.notify(" + sql_literal(tenant) + ", " + sql_literal(editor.id) + ", 'post_failed', 't', 'm')");
   api.ask(editor.web, "GET", notices + "/{notification}/deliveries", {{"notification", told}});
   api.ask(nobody, "GET", notices + "/{notification}/deliveries", {{"notification", told}});
   for (const auto* by : std::initializer_list<const web_client*>{&editor.web, &nobody}) {
@@ -335,7 +335,7 @@ TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
   api.ask(staff, "GET", engine + "/controls");
   api.ask(staff, "PUT", engine + "/controls", {}, R"({"scope": "planet"})");
   const std::map<std::string, std::string> work{
-    {"job", db().exec("SELECT carillon.enqueue('greet', " + quoted(tenant) + ", " + quoted(workspace) + ")")}};
+    {"job", db().exec("SELECT carillon.enqueue('greet', " + sql_literal(tenant) + ", " + sql_literal(workspace) + ")")}};
   for (const auto* action : {"/discard", "/retry", "/cancel"}) {
     api.ask(staff, "POST", engine + "/{job}" + action, work);
     api.ask(staff, "GET", engine + "/{job}", work);
@@ -355,7 +355,7 @@ TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
   api.ask(staff, "POST", admins + "/logout");
 
   // A tenant that may not enter.
-  db().exec("UPDATE carillon.tenants SET status = 'suspended' WHERE id = " + quoted(tenant));
+  db().exec("UPDATE carillon.tenants SET status = 'suspended' WHERE id = " + sql_literal(tenant));
   for (const auto& path : {v1 + "/user", v1 + "/workspaces", v1 + "/tenants/current", notices})
     api.ask(editor.web, "GET", path);
 

@@ -35,7 +35,7 @@ protected:
   }
 
   std::string status_of(const std::string& id) {
-    return db().exec("SELECT status FROM carillon.posts WHERE id = " + quoted(id));
+    return db().exec("SELECT status FROM carillon.posts WHERE id = " + sql_literal(id));
   }
 
   /// One of the nine commands on a post, with a body that is good.
@@ -116,7 +116,7 @@ TEST_F(PostsTest, CreatingAnswersThePostFlatAndNested) {
   EXPECT_EQ(target["status"], "pending");
   for (const auto* nothing : {"platform_post_id", "platform_post_url", "published_at", "error_message"})
     EXPECT_EQ(target.value(nothing, json{1}), nullptr) << nothing;
-  EXPECT_EQ(count("audit_logs WHERE action = 'create' AND auditable_id = " + quoted(data["id"].get<std::string>())), 1);
+  EXPECT_EQ(count("audit_logs WHERE action = 'create' AND auditable_id = " + sql_literal(data["id"].get<std::string>())), 1);
 
   const auto detail = data_of(viewer.web.get(posts + "/" + data["id"].get<std::string>()));
   EXPECT_EQ(names_of(detail), (std::set<std::string>{"post", "targets", "media"}));
@@ -213,7 +213,7 @@ TEST_F(PostsTest, AnAccountOfAnotherWorkspaceOfTheTenantIsUnknownHere) {
   const auto sister = add_workspace(db(), tenant, to_string(make_uuid_v7()));
   const auto foreign = to_string(add_account(sister));
   EXPECT_TRUE(refuses(admin.web.post(posts, {{"social_account_ids", json::array({foreign})}}), "social_account_ids.0"));
-  EXPECT_EQ(count("posts WHERE tenant_id = " + quoted(tenant)), 0) << "the post is not left behind";
+  EXPECT_EQ(count("posts WHERE tenant_id = " + sql_literal(tenant)), 0) << "the post is not left behind";
 }
 
 TEST_F(PostsTest, AnAccountNamedTwiceIsOneTarget) {
@@ -248,7 +248,7 @@ TEST_F(PostsTest, PostsOfOtherWorkspacesAndTenantsDoNotExist) {
 
 TEST_F(PostsTest, TheListFilters) {
   const auto set = [&](const std::string& id, const std::string& assignment) {
-    db().exec("UPDATE carillon.posts SET " + assignment + " WHERE id = " + quoted(id));
+    db().exec("UPDATE carillon.posts SET " + assignment + " WHERE id = " + sql_literal(id));
     return id;
   };
   const auto a = set(add_post(editor, "draft"), "created_at = '2026-02-07 10:00+00', content_text = 'Alpha 100%'");
@@ -319,7 +319,7 @@ TEST_F(PostsTest, EveryCommandInEveryStatusDoesWhatTheStateMachineSays) {
         continue;
       }
       EXPECT_TRUE(rule.refusal == 422 ? refuses(answer, rule.field) : is_problem(answer, 403)) << what;
-      EXPECT_EQ(count("audit_logs WHERE auditable_id = " + quoted(id) + " AND user_id = " + quoted(admin.id)), 0) << what;
+      EXPECT_EQ(count("audit_logs WHERE auditable_id = " + sql_literal(id) + " AND user_id = " + sql_literal(admin.id)), 0) << what;
       // The engine may settle a post that is being published on its own.
       EXPECT_TRUE(from == "publishing" || status_of(id) == from) << what;
     }
@@ -333,7 +333,7 @@ TEST_F(PostsTest, SubmittingNeedsSomethingToSayAndSomewhereToSayIt) {
   const auto nowhere = create({{"content_text", "Text"}});
   EXPECT_TRUE(refuses(editor.web.post(posts + "/" + nowhere.value("id", "") + "/submit"), "targets"));
   db().exec("INSERT INTO carillon.post_media (id, tenant_id, post_id, type, file_name, storage_path) VALUES ("
-            + quoted(to_string(make_uuid_v7())) + ", " + quoted(tenant) + ", " + quoted(empty.value("id", ""))
+            + sql_literal(to_string(make_uuid_v7())) + ", " + sql_literal(tenant) + ", " + sql_literal(empty.value("id", ""))
             + ", 'image', 'a.png', 'a.png')");
   EXPECT_EQ(data_of(editor.web.post(posts + "/" + empty.value("id", "") + "/submit")).value("status", ""), "submitted")
     << "media need no text";
@@ -350,9 +350,9 @@ TEST_F(PostsTest, PublishingMovesEveryTargetAndEnqueuesOneJob) {
   const auto data = data_of(admin.web.post(posts + "/" + id + "/publish"));
   EXPECT_EQ(data.value("status", ""), "publishing");
   EXPECT_EQ(column(data["targets"], "status"), json::array({"publishing"}));
-  EXPECT_EQ(std::stoi(db().exec("SELECT (SELECT count(*) FROM carillon.jobs WHERE unique_key = " + quoted("publish-post-" + id)
+  EXPECT_EQ(std::stoi(db().exec("SELECT (SELECT count(*) FROM carillon.jobs WHERE unique_key = " + sql_literal("publish-post-" + id)
                                 + ") + (SELECT count(*) FROM carillon.job_history WHERE kind = 'publish_post' AND "
-                                  "payload->>'post_id' = " + quoted(id) + ")")), 1);
+                                  "payload->>'post_id' = " + sql_literal(id) + ")")), 1);
 }
 
 TEST_F(PostsTest, OfManyIdenticalCommandsAtOnceOneIsDone) {
@@ -368,7 +368,7 @@ TEST_F(PostsTest, OfManyIdenticalCommandsAtOnceOneIsDone) {
       ++seen[call.get()];
     EXPECT_EQ(seen[200], 1) << name;
     EXPECT_EQ(seen[403] + seen[422], 5) << name;
-    EXPECT_EQ(count("audit_logs WHERE user_id = " + quoted(admin.id) + " AND auditable_id = " + quoted(id)), 1) << name;
+    EXPECT_EQ(count("audit_logs WHERE user_id = " + sql_literal(admin.id) + " AND auditable_id = " + sql_literal(id)), 1) << name;
   }
 }
 
@@ -550,7 +550,7 @@ TEST_F(PostsTest, ApprovalsAreThePageOfSubmittedPostsOldestFirst) {
   for (int i = 0; i < 3; ++i) {
     waiting.push_back(add_post(editor, "submitted"));
     db().exec("UPDATE carillon.posts SET submitted_at = now() - interval '" + std::to_string(3 - i) + " hours' WHERE id = "
-              + test::quoted(waiting.back()));
+              + test::sql_literal(waiting.back()));
   }
   add_post(editor, "draft");
   add_post(editor, "approved");
@@ -628,7 +628,7 @@ TEST_F(PostsTest, TheTraceOfARequestIsFoundInItsAnswerAndInTheAuditLog) {
   const auto made = editor.web.send("POST", posts, "{}", {"traceparent: 00-" + trace + "-00f067aa0ba902b7-01"});
   const auto id = data_of(made, 201).value("id", "");
   EXPECT_EQ(header_of(made, "X-Correlation-Id"), trace);
-  EXPECT_EQ(db().exec("SELECT request_id FROM carillon.audit_logs WHERE auditable_id = " + test::quoted(id)), trace);
+  EXPECT_EQ(db().exec("SELECT request_id FROM carillon.audit_logs WHERE auditable_id = " + test::sql_literal(id)), trace);
   const auto forged = editor.web.send("POST", posts, "{}", {"traceparent: 00-' OR 1=1-00f067aa0ba902b7-01"});
   const auto own = header_of(forged, "X-Correlation-Id");
   EXPECT_EQ(own.size(), 32u);

@@ -63,7 +63,7 @@ TEST_F(PushSubscriptionTest, TheSameBrowserAgainIsTheSameSubscription) {
   const auto first = data_of(editor.web.post(route, subscription()), 201);
   const auto again = data_of(editor.web.post(route, subscription()), 201);
   EXPECT_EQ(again["id"], first["id"]);
-  EXPECT_EQ(count("push_subscriptions WHERE user_id = " + quoted(editor.id)), 1);
+  EXPECT_EQ(count("push_subscriptions WHERE user_id = " + sql_literal(editor.id)), 1);
 }
 
 TEST_F(PushSubscriptionTest, OthersDoNotSeeOrRemoveIt) {
@@ -72,7 +72,7 @@ TEST_F(PushSubscriptionTest, OthersDoNotSeeOrRemoveIt) {
     EXPECT_EQ(data_of(who->web.get(route)), json::array());
     EXPECT_TRUE(is_problem(remove(*who, {{"endpoint", "https://push.example.net/one"}}), 404));
   }
-  EXPECT_EQ(count("push_subscriptions WHERE user_id = " + quoted(editor.id)), 1);
+  EXPECT_EQ(count("push_subscriptions WHERE user_id = " + sql_literal(editor.id)), 1);
 }
 
 TEST_F(PushSubscriptionTest, ABrowserThatAnotherUserSubscribesChangesHands) {
@@ -113,7 +113,7 @@ TEST_F(PushSubscriptionTest, WhatIsNoSubscriptionIsRefusedFieldByField) {
   EXPECT_TRUE(refuses(with(where{"/keys"}, "x"), {"keys.p256dh", "keys.auth"}));
   EXPECT_TRUE(refuses(remove(editor, json::object()), "endpoint"));
   EXPECT_TRUE(refuses(remove(editor, {{"endpoint", 5}}), "endpoint"));
-  EXPECT_EQ(count("push_subscriptions WHERE user_id = " + quoted(editor.id)), 0);
+  EXPECT_EQ(count("push_subscriptions WHERE user_id = " + sql_literal(editor.id)), 0);
 }
 
 TEST_F(PushSubscriptionTest, NobodyGetsInWithoutAToken) {

@@ -18,13 +18,13 @@ protected:
   /// `newer` minutes after the workspace of the test.
   workspace_id add(const std::string& name, const std::string& status = "active", int newer = 1) {
     const auto id = add_workspace(db(), tenant, name);
-    db().exec("UPDATE carillon.workspaces SET status = " + quoted(status) + ", created_at = '2026-01-01 00:00+00'::timestamptz "
-              "+ interval '" + std::to_string(newer) + " minutes' WHERE id = " + quoted(id));
+    db().exec("UPDATE carillon.workspaces SET status = " + sql_literal(status) + ", created_at = '2026-01-01 00:00+00'::timestamptz "
+              "+ interval '" + std::to_string(newer) + " minutes' WHERE id = " + sql_literal(id));
     return id;
   }
   void settle_main() {
     db().exec("UPDATE carillon.workspaces SET name = 'Main', slug = 'main', created_at = '2026-01-01 00:00+00' WHERE id = "
-              + quoted(workspace));
+              + sql_literal(workspace));
   }
 };
 
@@ -33,7 +33,7 @@ TEST_F(WorkspacesTest, EveryUserOfTheTenantSeesEveryWorkspaceNewestFirst) {
   add("Second", "active", 1);
   add("Third", "suspended", 2);
   add("Gone", "deleted", 3);
-  db().exec("UPDATE carillon.workspaces SET deleted_at = now() WHERE id = " + quoted(add("Removed", "active", 4)));
+  db().exec("UPDATE carillon.workspaces SET deleted_at = now() WHERE id = " + sql_literal(add("Removed", "active", 4)));
   for (const auto* who : {&outsider, &viewer, &owner})
     EXPECT_EQ(names(*who), json::array({"Third", "Second", "Main"})) << who->name;
   EXPECT_EQ(names(stranger).size(), 1u);
@@ -47,7 +47,7 @@ TEST_F(WorkspacesTest, EveryUserOfTheTenantSeesEveryWorkspaceNewestFirst) {
 TEST_F(WorkspacesTest, SearchLooksIntoNameAndDescription) {
   settle_main();
   const auto second = add("Second");
-  db().exec("UPDATE carillon.workspaces SET description = '50 % off' WHERE id = " + quoted(second));
+  db().exec("UPDATE carillon.workspaces SET description = '50 % off' WHERE id = " + sql_literal(second));
   EXPECT_EQ(names(owner, "?search=main"), json::array({"Main"}));
   EXPECT_EQ(names(owner, "?search=50%20%25"), json::array({"Second"}));
   EXPECT_EQ(names(owner, "?search=%25"), json::array({"Second"}));
@@ -70,7 +70,7 @@ TEST_F(WorkspacesTest, TheListPages) {
 TEST_F(WorkspacesTest, AWorkspaceTellsItsMembersTheirRole) {
   settle_main();
   db().exec("UPDATE carillon.workspaces SET description = 'All of it', settings = "
-            "'{\"icon\": \"star\", \"color\": \"#ff0000\", \"timezone\": \"Asia/Kolkata\"}' WHERE id = " + quoted(workspace));
+            "'{\"icon\": \"star\", \"color\": \"#ff0000\", \"timezone\": \"Asia/Kolkata\"}' WHERE id = " + sql_literal(workspace));
   const json settings{{"icon", "star"}, {"color", "#ff0000"}, {"timezone", "Asia/Kolkata"}};
   json expected{{"id", to_string(workspace)}, {"tenant_id", to_string(tenant)}, {"name", "Main"}, {"slug", "main"},
                 {"description", "All of it"}, {"status", "active"}, {"icon", "star"}, {"color", "#ff0000"},
@@ -93,7 +93,7 @@ TEST_F(WorkspacesTest, TheGateOfAWorkspace) {
   for (const auto& unknown : {to_string(workspace_id::make()), std::string{"nonsense"}, std::string{"1"},
                               std::string{"%27"}, to_string(workspace) + "0"})
     EXPECT_TRUE(is_problem(owner.web.get("/api/v1/workspaces/" + unknown), 404)) << unknown;
-  db().exec("UPDATE carillon.workspaces SET status = 'deleted' WHERE id = " + quoted(workspace));
+  db().exec("UPDATE carillon.workspaces SET status = 'deleted' WHERE id = " + sql_literal(workspace));
   EXPECT_TRUE(is_problem(admin.web.get(base), 404));
   EXPECT_TRUE(is_problem(admin.web.get(base + "/posts"), 404));
 }
@@ -101,9 +101,9 @@ TEST_F(WorkspacesTest, TheGateOfAWorkspace) {
 TEST_F(WorkspacesTest, TheCurrentTenantIsTheCallers) {
   db().exec("UPDATE carillon.tenants SET name = 'Acme', slug = 'acme-" + to_string(tenant) + "', type = 'b2b_smb', settings = "
             "'{\"timezone\": \"Asia/Kolkata\", \"branding\": {\"logo_url\": \"https://acme.example/l.png\"}}', "
-            "created_at = '2026-01-01 00:00+00' WHERE id = " + quoted(tenant));
-  db().exec("INSERT INTO carillon.tenant_profiles (id, tenant_id, website) VALUES (" + quoted(to_string(make_uuid_v7())) + ", "
-            + quoted(tenant) + ", 'https://acme.example')");
+            "created_at = '2026-01-01 00:00+00' WHERE id = " + sql_literal(tenant));
+  db().exec("INSERT INTO carillon.tenant_profiles (id, tenant_id, website) VALUES (" + sql_literal(to_string(make_uuid_v7())) + ", "
+            + sql_literal(tenant) + ", 'https://acme.example')");
   const json expected{
     {"id", to_string(tenant)}, {"name", "Acme"}, {"slug", "acme-" + to_string(tenant)}, {"type", "b2b_smb"},
     {"status", "active"}, {"logo_url", "https://acme.example/l.png"}, {"website", "https://acme.example"},
@@ -136,7 +136,7 @@ TEST_F(WorkspacesTest, AnAccountTellsItsHealthAndNeverItsTokens) {
   const auto id = add_account(workspace);
   db().exec("UPDATE carillon.social_accounts SET connected_at = '2026-01-01 00:00+00', token_expires_at = "
             "'2026-06-01 00:00+00', last_refreshed_at = '2026-02-01 00:00+00', account_username = 'acme', profile_image_url "
-            "= 'https://acme.example/p.png' WHERE id = " + quoted(id));
+            "= 'https://acme.example/p.png' WHERE id = " + sql_literal(id));
   const auto list = viewer.web.get(base + "/social-accounts");
   const auto accounts = data_of(list);
   ASSERT_EQ(accounts.size(), 1u);
@@ -185,7 +185,7 @@ TEST_F(WorkspacesTest, AccountsComeNewestFirstInPagesOfFifteen) {
   for (int i = 0; i < 17; ++i) {
     ids.push_back(to_string(add_account(workspace)));
     db().exec("UPDATE carillon.social_accounts SET connected_at = '2026-01-01 00:00+00'::timestamptz + interval '"
-              + std::to_string(i) + " minutes' WHERE id = " + test::quoted(ids.back()));
+              + std::to_string(i) + " minutes' WHERE id = " + test::sql_literal(ids.back()));
   }
   const auto first = viewer.web.get(base + "/social-accounts");
   ASSERT_EQ(data_of(first).size(), 15u);

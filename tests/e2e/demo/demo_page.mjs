@@ -132,6 +132,7 @@ try {
   await second.setViewportSize({width: 390, height: 800});
   await second.locator('#nav a', {hasText: 'Notifications'}).click();
   await second.waitForFunction(() => document.querySelectorAll('#list .item').length === 3);
+  assert.ok(await second.locator('#badge').isHidden(), 'what was read in the other tab is read here');
   await shot(second, 'inbox-dark-narrow');
   const wide = await second.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   assert.ok(wide <= 0, `the page is ${wide} pixels too wide for a phone`);

@@ -13,8 +13,8 @@ namespace {
 class DemoPageTest : public test::message_fixture {};
 
 TEST_F(DemoPageTest, APersonSeesLiveArrivalsInTwoTabsAndSetsPreferences) {
-  const auto email = db.exec("UPDATE carillon.users SET password = " + test::quoted(http::hash_password("User@1234", 4))
-                             + " WHERE id = " + test::quoted(data.author) + " RETURNING email");
+  const auto email = db.exec("UPDATE carillon.users SET password = " + test::sql_literal(http::hash_password("User@1234", 4))
+                             + " WHERE id = " + test::sql_literal(data.author) + " RETURNING email");
   test::carillon_node node{db.url(), folder.path(), settings()};
   notify("First");
   notify("Second");

@@ -218,7 +218,7 @@ TEST_F(LiveTest, WhatAnotherProgramWritesIsTold) {
   echo.open("viewer", node().web(), viewer.token);
   echo.listen("viewer", user_channel(viewer));
   echo.await("viewer", {{"what", "subscribed"}});
-  const auto id = db().exec("SELECT carillon.notify(" + quoted(tenant) + ", " + quoted(viewer.id)
+  const auto id = db().exec("SELECT carillon.notify(" + sql_literal(tenant) + ", " + sql_literal(viewer.id)
                             + ", 'payment_failed', 'The card was refused', 'Please look at it.')");
   EXPECT_EQ(echo.await("viewer", {{"what", "event"}, {"event", "notification.new"}})["data"]["id"], id);
 }
@@ -261,7 +261,7 @@ TEST_F(LiveTest, TheEndOfAMembershipEndsTheWorkspacesChannels) {
   echo.listen("viewer", room());
   echo.await("viewer", {{"what", "subscribed"}, {"channel", room()}});
   echo.await("viewer", {{"what", "subscribed"}, {"channel", user_channel(viewer)}});
-  db().exec("DELETE FROM carillon.workspace_memberships WHERE user_id = " + quoted(viewer.id));
+  db().exec("DELETE FROM carillon.workspace_memberships WHERE user_id = " + sql_literal(viewer.id));
   echo.await("viewer", {{"what", "refused"}, {"channel", room()}, {"status", 403}});
   echo.await("viewer", {{"what", "subscribed"}, {"channel", user_channel(viewer)}}, 2);
 }

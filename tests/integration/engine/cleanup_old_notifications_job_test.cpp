@@ -23,9 +23,9 @@ protected:
               const char* read = nullptr, int count = 1) {
     db.exec("INSERT INTO carillon.notifications (id, tenant_id, user_id, type, title, message, created_at, read_at) "
             "SELECT gen_random_uuid(), "
-            + test::quoted(tenant) + ", " + test::quoted(user) + ", 'post_published', " + test::quoted(title)
-            + ", 'text', now() - interval " + test::quoted(age) + ", "
-            + (read ? "now() - interval " + test::quoted(std::string{read}) : std::string{"NULL"})
+            + test::sql_literal(tenant) + ", " + test::sql_literal(user) + ", 'post_published', " + test::sql_literal(title)
+            + ", 'text', now() - interval " + test::sql_literal(age) + ", "
+            + (read ? "now() - interval " + test::sql_literal(std::string{read}) : std::string{"NULL"})
             + " FROM generate_series(1, " + std::to_string(count) + ")");
   }
 

@@ -22,7 +22,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-using test::quoted;
+using test::sql_literal;
 using json = nlohmann::json;
 
 class JobOperationsTest : public ::testing::Test {
@@ -106,8 +106,8 @@ protected:
 
   void add_control(const std::string& scope, const std::string& name, const std::string& columns = "is_paused",
                    const std::string& values = "true") {
-    db.exec("INSERT INTO carillon.job_controls (scope, name, " + columns + ") VALUES (" + quoted(scope) + ", "
-            + quoted(name) + ", " + values + ")");
+    db.exec("INSERT INTO carillon.job_controls (scope, name, " + columns + ") VALUES (" + sql_literal(scope) + ", "
+            + sql_literal(name) + ", " + values + ")");
   }
 
   /// An enqueue through SQL, as the program's role; an error's text when refused.
@@ -119,7 +119,7 @@ protected:
   }
 
   std::string here() const {
-    return "'greet', " + quoted(data.tenant) + ", " + quoted(data.workspace);
+    return "'greet', " + sql_literal(data.tenant) + ", " + sql_literal(data.workspace);
   }
 
   test::test_database db;
@@ -425,7 +425,7 @@ TEST_F(JobOperationsTest, PausesOfKindQueueAndWorkspaceAreNamed) {
          {"kind", found.kind}, {"queue", found.queue}, {"workspace", to_string(data.workspace)}}) {
     add_control(scope_name, name);
     EXPECT_THAT(why(id), ElementsAre("Paused by an operator: " + scope_name + " " + name + "."));
-    db.exec("DELETE FROM carillon.job_controls WHERE scope = " + quoted(scope_name) + " AND name = " + quoted(name));
+    db.exec("DELETE FROM carillon.job_controls WHERE scope = " + sql_literal(scope_name) + " AND name = " + sql_literal(name));
   }
 }
 
@@ -486,7 +486,7 @@ TEST_F(SqlEnqueueTest, AKnownKindGetsItsPolicyAndAnUnknownOneTheDefaults) {
             "polite 2 7 short available t");
   EXPECT_EQ(json::parse(column("payload")), (json{{"v", 1}, {"name", "Ada"}}));
   db.exec("DELETE FROM carillon.jobs");
-  ASSERT_TRUE(job_id::parse(enqueue("'unheard_of', " + quoted(data.tenant))));
+  ASSERT_TRUE(job_id::parse(enqueue("'unheard_of', " + sql_literal(data.tenant))));
   EXPECT_EQ(column("concat_ws(' ', queue, priority, max_attempts, retention)"), "default 5 3 standard");
   EXPECT_EQ(column("workspace_id"), to_string(data.tenant)) << "work of the tenant itself";
 }
@@ -503,12 +503,12 @@ TEST_F(SqlEnqueueTest, WhatTheCallerNamesWinsOverThePolicy) {
 TEST_F(SqlEnqueueTest, WhatBelongsToNobodyOrToAnotherTenantIsRefused) {
   const test::seed rival{db};
   for (const auto& [arguments, reason] : std::vector<std::pair<std::string, std::string>>{
-         {"'greet', " + quoted(tenant_id::make()), "there is no tenant"},
-         {"'greet', " + quoted(data.tenant) + ", " + quoted(workspace_id::make()), "has no workspace"},
-         {"'greet', " + quoted(data.tenant) + ", " + quoted(rival.workspace), "has no workspace"},
+         {"'greet', " + sql_literal(tenant_id::make()), "there is no tenant"},
+         {"'greet', " + sql_literal(data.tenant) + ", " + sql_literal(workspace_id::make()), "has no workspace"},
+         {"'greet', " + sql_literal(data.tenant) + ", " + sql_literal(rival.workspace), "has no workspace"},
          {"'greet', NULL", "are required"},
-         {"NULL, " + quoted(data.tenant), "are required"},
-         {"'', " + quoted(data.tenant), "are required"}})
+         {"NULL, " + sql_literal(data.tenant), "are required"},
+         {"'', " + sql_literal(data.tenant), "are required"}})
     EXPECT_THAT(enqueue(arguments), AllOf(StartsWith("refused"), HasSubstr(reason))) << arguments;
   EXPECT_EQ(column("count(*)"), "0");
 }
@@ -539,7 +539,7 @@ TEST_F(SqlEnqueueTest, ALiveUniqueKeyIsMetAsTheModeSays) {
   db.exec("INSERT INTO carillon.job_kinds (kind, on_conflict) VALUES ('greet', 'replace')");
   EXPECT_EQ(again("", "5"), id) << "the kind's own mode";
   const test::seed rival{db};
-  EXPECT_EQ(enqueue("'greet', " + quoted(rival.tenant) + ", unique_key => 'one', on_conflict => 'replace'"), "")
+  EXPECT_EQ(enqueue("'greet', " + sql_literal(rival.tenant) + ", unique_key => 'one', on_conflict => 'replace'"), "")
     << "another tenant's job is never replaced";
   EXPECT_EQ(column("payload ->> 'n'"), "5");
 }
@@ -627,7 +627,7 @@ TEST_F(JobOperationsTest, MaintenanceMakesDaysAheadAndDropsOldOnesAsTheProgramsR
               "to_char(current_date - 3, 'YYYYMMDD'), current_date - 3, current_date - 2); END $$");
   db.exec("INSERT INTO carillon.job_history (id, kind, queue, tenant_id, workspace_id, priority, payload, state, "
           "attempt, max_attempts, crashes, run_at, retention, errors, created_at, concluded_at) SELECT "
-          "gen_random_uuid(), 'k', 'q', " + quoted(data.tenant) + ", " + quoted(data.workspace)
+          "gen_random_uuid(), 'k', 'q', " + sql_literal(data.tenant) + ", " + sql_literal(data.workspace)
           + ", 5, '{\"v\":1}', 'discarded', 0, 3, 0, now(), r, '[]', now(), now() - d * interval '1 day' "
             "FROM unnest(ARRAY['short', 'long']) AS r, unnest(ARRAY[0, 3, 20]) AS d");
   EXPECT_EQ(*jobs.maintain_history(24h, 168h, 2160h), 2) << "one made, one dropped";

@@ -14,14 +14,14 @@ class message_job_fixture : public ::testing::Test {
 protected:
   explicit message_job_fixture(std::string_view kind) : kind_(kind) {
     db.exec("INSERT INTO carillon.notification_preferences (id, tenant_id, user_id, notification_type, push_enabled, "
-            "sms_enabled) VALUES (gen_random_uuid(), " + quoted(data.tenant) + ", " + quoted(data.author)
+            "sms_enabled) VALUES (gen_random_uuid(), " + sql_literal(data.tenant) + ", " + sql_literal(data.author)
             + ", 'post_failed', true, true)");
   }
 
   notification_id add_notice(const std::string& type = "post_failed") {
     const auto id = notification_id::make();
     db.exec("INSERT INTO carillon.notifications (id, tenant_id, user_id, type, title, message, action_url) VALUES ("
-            + quoted(id) + ", " + quoted(data.tenant) + ", " + quoted(data.author) + ", " + quoted(type)
+            + sql_literal(id) + ", " + sql_literal(data.tenant) + ", " + sql_literal(data.author) + ", " + sql_literal(type)
             + ", 'Title', 'Message', '/posts/1')");
     return id;
   }
@@ -43,11 +43,11 @@ protected:
   /// `state: reason`
   std::string delivery(notification_id notice, const std::string& channel) {
     return db.exec("SELECT state || coalesce(': ' || reason, '') FROM carillon.notification_deliveries WHERE channel = "
-                   + quoted(channel) + " AND notification_id = " + quoted(notice));
+                   + sql_literal(channel) + " AND notification_id = " + sql_literal(notice));
   }
   std::string job_state_of(const job& work) {
-    return db.exec("SELECT state FROM carillon.jobs WHERE id = " + quoted(work.id) + " UNION ALL "
-                   "SELECT state FROM carillon.job_history WHERE id = " + quoted(work.id));
+    return db.exec("SELECT state FROM carillon.jobs WHERE id = " + sql_literal(work.id) + " UNION ALL "
+                   "SELECT state FROM carillon.job_history WHERE id = " + sql_literal(work.id));
   }
   std::string count(const std::string& from) {
     return db.exec("SELECT count(*) FROM carillon." + from);

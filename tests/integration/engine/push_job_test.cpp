@@ -117,10 +117,10 @@ TEST_F(PushJobTest, WhoHasNoSubscriptionIsSkippedWithThatAsTheReason) {
   ASSERT_TRUE(order.settled);
   EXPECT_EQ(order.settled->how, kind::skipped);
   EXPECT_EQ(order.settled->reason, "no browser is subscribed");
-  EXPECT_EQ(db.exec("SELECT carillon.push_obstacle(" + test::quoted(data.tenant) + ", " + test::quoted(data.author) + ")"),
+  EXPECT_EQ(db.exec("SELECT carillon.push_obstacle(" + test::sql_literal(data.tenant) + ", " + test::sql_literal(data.author) + ")"),
             "no browser is subscribed");
   subscribe("one");
-  EXPECT_EQ(db.exec("SELECT carillon.push_obstacle(" + test::quoted(data.tenant) + ", " + test::quoted(data.author) + ") IS NULL"),
+  EXPECT_EQ(db.exec("SELECT carillon.push_obstacle(" + test::sql_literal(data.tenant) + ", " + test::sql_literal(data.author) + ") IS NULL"),
             "t");
 }
 
@@ -184,7 +184,7 @@ TEST_F(PushJobTest, AFailureIsADeadLetterThatAdminsHearOf) {
                               {kind::failed, "the push service answered 413"}));
   EXPECT_EQ(delivery(notice, "push"), "failed: the push service answered 413");
   EXPECT_EQ(job_state_of(work), "discarded");
-  EXPECT_EQ(count("notifications WHERE user_id = " + test::quoted(admin)), "1");
+  EXPECT_EQ(count("notifications WHERE user_id = " + test::sql_literal(admin)), "1");
   EXPECT_EQ(db.exec("SELECT failures || ' ' || last_failure FROM carillon.push_subscriptions"),
             "1 the push service answered 413");
 }

@@ -60,7 +60,7 @@ protected:
   }
 
   void set_zone(const std::string& table, const std::string& zone) {
-    db.exec("UPDATE carillon." + table + " SET settings = jsonb_build_object('timezone', " + test::quoted(zone) + ")");
+    db.exec("UPDATE carillon." + table + " SET settings = jsonb_build_object('timezone', " + test::sql_literal(zone) + ")");
   }
 
   test::test_database db;
@@ -105,7 +105,7 @@ TEST_F(ScheduleStoreTest, TheWorkspacesZoneWinsOverItsTenantsAndThatOverUtc) {
 TEST_F(ScheduleStoreTest, SettingsOfAnyFormAreReadWithoutHarm) {
   for (const auto* settings : {"null", "[1, 2]", "\"text\"", "17", "{\"timezone\": {\"a\": 1}}",
                                "{\"timezone\": \"x\\\"y\\\\z {,} \"}"}) {
-    db.exec("UPDATE carillon.workspaces SET settings = " + test::quoted(std::string{settings}) + "::jsonb");
+    db.exec("UPDATE carillon.workspaces SET settings = " + test::sql_literal(std::string{settings}) + "::jsonb");
     reconcile();
     EXPECT_TRUE(reconcile().entries.empty()) << settings;
     EXPECT_GT(only_entry().next_run_at.value(), only_entry().last_run_at) << settings;

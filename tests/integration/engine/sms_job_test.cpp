@@ -113,9 +113,9 @@ TEST_F(SmsJobTest, ManyAtOnceDoNotPassTheCap) {
 TEST_F(SmsJobTest, TenantsHaveCapsOfTheirOwn) {
   EXPECT_FALSE(open(enqueue(add_notice()), 1).settled);
   test::seed other{db};
-  db.exec("UPDATE carillon.users SET phone = '+49301234568' WHERE id = " + test::quoted(other.author));
+  db.exec("UPDATE carillon.users SET phone = '+49301234568' WHERE id = " + test::sql_literal(other.author));
   db.exec("INSERT INTO carillon.notification_preferences (id, tenant_id, user_id, notification_type, sms_enabled) VALUES "
-          "(gen_random_uuid(), " + test::quoted(other.tenant) + ", " + test::quoted(other.author) + ", 'post_failed', true)");
+          "(gen_random_uuid(), " + test::sql_literal(other.tenant) + ", " + test::sql_literal(other.author) + ", 'post_failed', true)");
   std::swap(data.tenant, other.tenant);
   std::swap(data.author, other.author);
   EXPECT_FALSE(open(enqueue(add_notice()), 1).settled);
@@ -128,7 +128,7 @@ TEST_F(SmsJobTest, OnlyNumbersInE164AreSentTo) {
     const auto order = open(enqueue(add_notice()));
     ASSERT_TRUE(order.settled) << phone;
     EXPECT_EQ(order.settled->reason, "no phone number");
-    EXPECT_EQ(db.exec("SELECT carillon.sms_obstacle(" + test::quoted(data.tenant) + ", " + test::quoted(data.author) + ")"),
+    EXPECT_EQ(db.exec("SELECT carillon.sms_obstacle(" + test::sql_literal(data.tenant) + ", " + test::sql_literal(data.author) + ")"),
               "no phone number");
   }
   EXPECT_EQ(count("sms_daily_counts"), "0");

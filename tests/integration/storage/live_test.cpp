@@ -20,7 +20,7 @@ namespace carillon::storage {
 namespace {
 
 using nlohmann::json;
-using test::quoted;
+using test::sql_literal;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -73,7 +73,7 @@ protected:
     return std::stoll(db.exec(
       "INSERT INTO carillon.personal_access_tokens (tokenable_type, tokenable_id, tenant_id, name, token, abilities, "
       "expires_at) SELECT 'user', id, tenant_id, 'auth-token', encode(sha256('live-" + std::to_string(++made)
-      + "'::bytea), 'hex'), '[\"*\"]', " + expires + " FROM carillon.users WHERE id = " + quoted(user)
+      + "'::bytea), 'hex'), '[\"*\"]', " + expires + " FROM carillon.users WHERE id = " + sql_literal(user)
       + " RETURNING id"));
   }
 
@@ -211,13 +211,13 @@ TEST_F(LiveStorageTest, OnlyALiveTokenOfTheRightPersonMayListen) {
   }
 
   const auto members_token = add_token(member);
-  db.exec("DELETE FROM carillon.workspace_memberships WHERE user_id = " + quoted(member));
+  db.exec("DELETE FROM carillon.workspace_memberships WHERE user_id = " + sql_literal(member));
   EXPECT_FALSE(may(member, members_token, room)) << "no member any more";
-  db.exec("UPDATE carillon.users SET status = 'suspended' WHERE id = " + quoted(member));
+  db.exec("UPDATE carillon.users SET status = 'suspended' WHERE id = " + sql_literal(member));
   EXPECT_FALSE(may(member, members_token, user_channel(member))) << "suspended";
   db.exec("DELETE FROM carillon.personal_access_tokens WHERE id = " + std::to_string(token));
   EXPECT_FALSE(may(olga, token, user_channel(olga))) << "logged out";
-  db.exec("UPDATE carillon.tenants SET status = 'terminated' WHERE id = " + quoted(here.tenant));
+  db.exec("UPDATE carillon.tenants SET status = 'terminated' WHERE id = " + sql_literal(here.tenant));
   EXPECT_FALSE(may(boss, add_token(boss), room)) << "the tenant has ended";
 }
 
@@ -283,7 +283,7 @@ TEST_F(LiveStorageTest, WhatAnotherProgramWritesIsAnnouncedToItsOwnerAndCanBeRea
   pqxx::connection session{db.url()};
   const receiver listening{session, heard};
   const auto notify = [&](const std::string& type) {
-    return db.exec("SELECT carillon.notify(" + quoted(here.tenant) + ", " + quoted(here.author) + ", '" + type
+    return db.exec("SELECT carillon.notify(" + sql_literal(here.tenant) + ", " + sql_literal(here.author) + ", '" + type
                    + "', 'Paid', 'Thank you', NULL, '/app/billing')");
   };
   const auto id = notify("subscription_renewed");

@@ -13,13 +13,13 @@ namespace carillon::storage {
 namespace {
 
 using namespace std::chrono_literals;
-using test::quoted;
+using test::sql_literal;
 
 class NotificationBroadcastTest : public ::testing::Test {
 protected:
   void add_users(int count, const std::string& status = "active") {
-    db.exec("INSERT INTO carillon.users (id, tenant_id, email, name, status) SELECT gen_random_uuid(), " + quoted(acme)
-            + ", " + quoted(status) + " || g || '@acme.example', 'user ' || g, " + quoted(status)
+    db.exec("INSERT INTO carillon.users (id, tenant_id, email, name, status) SELECT gen_random_uuid(), " + sql_literal(acme)
+            + ", " + sql_literal(status) + " || g || '@acme.example', 'user ' || g, " + sql_literal(status)
             + " FROM generate_series(1, " + std::to_string(count) + ") g");
   }
 
@@ -106,7 +106,7 @@ TEST_F(NotificationBroadcastTest, ARunThatIsCutShortAnywhereIsTakenUpAndDoublesN
   // last one was committed; steps that are rolled back leave nothing.
   bool finished = false;
   for (int step = 0; step < 100 && !finished; ++step) {
-    db.exec("BEGIN; SELECT carillon.continue_broadcast(" + quoted(acme) + ", (SELECT id FROM "
+    db.exec("BEGIN; SELECT carillon.continue_broadcast(" + sql_literal(acme) + ", (SELECT id FROM "
             "carillon.notification_broadcasts), 5); ROLLBACK");
     const auto progress = all->notifications().continue_broadcast(me, work, 5);
     ASSERT_TRUE(progress);
@@ -157,7 +157,7 @@ TEST_F(NotificationBroadcastTest, AJobOfAnotherTenantOrOfNoBroadcastDoesNothing)
 
 TEST_F(NotificationBroadcastTest, OtherProgramsTellATenantInTheirTransaction) {
   add_users(4);
-  const auto call = "SELECT carillon.notify_tenant(" + quoted(acme) + ", 'maintenance_scheduled', 'Tonight', 'At two')";
+  const auto call = "SELECT carillon.notify_tenant(" + sql_literal(acme) + ", 'maintenance_scheduled', 'Tonight', 'At two')";
   db.exec("BEGIN; " + call + "; ROLLBACK");
   EXPECT_EQ(count("notification_broadcasts"), "0");
   EXPECT_EQ(count("jobs"), "0");
@@ -191,7 +191,7 @@ TEST_F(NotificationBroadcastTest, ARequestIsCarriedOutOnceForItsKey) {
   EXPECT_EQ(second->recipients, 1);
   EXPECT_EQ(count("notifications"), "1");
   request.fingerprint = "print-2";
-  EXPECT_EQ(all->notifications().send_once(here, request, wake).error().code, errc::conflict);
+  EXPECT_EQ(all->notifications().send_once(here, request, wake).error().fields.at(0).field, "idempotency_key");
   request.idempotency_key.clear();
   EXPECT_TRUE(all->notifications().send_once(here, request, wake));
   EXPECT_EQ(count("notifications"), "2");

@@ -10,7 +10,7 @@ namespace carillon::storage {
 
 namespace {
 
-using test::quoted;
+using test::sql_literal;
 
 class NotificationDecisionTest : public ::testing::Test {
 protected:
@@ -22,12 +22,12 @@ protected:
   }
 
   std::string quiet_until(const std::string& at, const std::string& zone, const std::string& from, const std::string& to) {
-    return db.exec("SELECT coalesce(to_char(carillon.quiet_until(" + quoted(at) + ", " + quoted(zone) + ", " + quoted(from)
-                   + ", " + quoted(to) + ") AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), 'not quiet')");
+    return db.exec("SELECT coalesce(to_char(carillon.quiet_until(" + sql_literal(at) + ", " + sql_literal(zone) + ", " + sql_literal(from)
+                   + ", " + sql_literal(to) + ") AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), 'not quiet')");
   }
 
   std::string next_digest(const std::string& at, const std::string& zone, const std::string& period, int hour = 8) {
-    return db.exec("SELECT to_char(carillon.next_digest(" + quoted(at) + ", " + quoted(zone) + ", " + quoted(period) + ", "
+    return db.exec("SELECT to_char(carillon.next_digest(" + sql_literal(at) + ", " + sql_literal(zone) + ", " + sql_literal(period) + ", "
                    + std::to_string(hour) + ") AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')");
   }
 
@@ -45,7 +45,7 @@ protected:
     if (!n)
       return {};
     return db.exec("SELECT state || coalesce(': ' || reason, '') FROM carillon.notification_deliveries WHERE "
-                   "notification_id = " + quoted(n->id) + " AND channel = " + quoted(channel));
+                   "notification_id = " + sql_literal(n->id) + " AND channel = " + sql_literal(channel));
   }
 
   test::test_database db;
@@ -289,18 +289,18 @@ TEST_F(NotificationDecisionTest, TheOwnerReadsWhatBecameOfEachChannel) {
 // -- carillon.notify --------------------------------------------------------------------
 
 TEST_F(NotificationDecisionTest, AnyProgramTellsAUserInItsOwnTransaction) {
-  const auto call = "SELECT carillon.notify(" + quoted(acme) + ", " + quoted(olga)
+  const auto call = "SELECT carillon.notify(" + sql_literal(acme) + ", " + sql_literal(olga)
                     + ", 'payment_failed', repeat('t', 250), 'message', '{\"invoice\":7}', '/app/billing')";
   EXPECT_EQ(db.exec("BEGIN; " + call + "; ROLLBACK; SELECT count(*) FROM carillon.notifications"), "0");
   const auto id = db.exec(call);
   EXPECT_EQ(db.exec("SELECT length(title) || ' ' || (data ->> 'invoice') || ' ' || action_url FROM carillon.notifications "
-                    "WHERE id = " + quoted(id)), "200 7 /app/billing");
-  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.notification_deliveries WHERE notification_id = " + quoted(id)), "4");
+                    "WHERE id = " + sql_literal(id)), "200 7 /app/billing");
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.notification_deliveries WHERE notification_id = " + sql_literal(id)), "4");
   EXPECT_EQ(db.exec("SELECT kind || ' ' || (workspace_id = tenant_id) || ' ' || queue FROM carillon.jobs"),
             "send_notification_email true notifications");
   // A path that leads away is left out, as everywhere.
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.notifications WHERE action_url IS NULL AND id = carillon.notify("
-                    + quoted(acme) + ", " + quoted(olga) + ", 'post_failed', 't', 'm', NULL, '//evil.example')"), "0");
+                    + sql_literal(acme) + ", " + sql_literal(olga) + ", 'post_failed', 't', 'm', NULL, '//evil.example')"), "0");
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.notifications WHERE action_url LIKE '//%'"), "0");
 }
 
@@ -308,18 +308,18 @@ TEST_F(NotificationDecisionTest, NotifyRefusesWhatTheServiceCouldNotHold) {
   const auto other = test::add_tenant(db, "other");
   const auto stranger = test::add_user(db, other, "stranger");
   const auto elsewhere = test::add_workspace(db, other, "elsewhere");
-  const auto a = quoted(acme);
-  const auto u = quoted(olga);
+  const auto a = sql_literal(acme);
+  const auto u = sql_literal(olga);
   for (const auto& call : {
-         a + ", " + quoted(stranger) + ", 'post_failed', 't', 'm'",
-         quoted(tenant_id::make()) + ", " + u + ", 'post_failed', 't', 'm'",
+         a + ", " + sql_literal(stranger) + ", 'post_failed', 't', 'm'",
+         sql_literal(tenant_id::make()) + ", " + u + ", 'post_failed', 't', 'm'",
          a + ", " + u + ", 'no_such_type', 't', 'm'",
          a + ", " + u + ", NULL, 't', 'm'",
          a + ", " + u + ", 'post_failed', NULL, 'm'",
          a + ", " + u + ", 'post_failed', 't', repeat('x', 100001)",
          a + ", " + u + ", 'post_failed', 't', 'm', '[1]'",
          a + ", " + u + ", 'post_failed', 't', 'm', jsonb_build_object('x', repeat('x', 262144))",
-         a + ", " + u + ", 'post_failed', 't', 'm', NULL, NULL, " + quoted(elsewhere),
+         a + ", " + u + ", 'post_failed', 't', 'm', NULL, NULL, " + sql_literal(elsewhere),
        })
     EXPECT_FALSE(run("SELECT carillon.notify(" + call + ")")) << call;
   EXPECT_TRUE(run("SELECT carillon.notify(" + a + ", " + u
@@ -330,7 +330,7 @@ TEST_F(NotificationDecisionTest, NotifyRefusesWhatTheServiceCouldNotHold) {
 TEST_F(NotificationDecisionTest, NotifyDoesNotBelieveTheCallersSearchPath) {
   ASSERT_TRUE(run("CREATE TEMP TABLE notification_types (type text); CREATE TEMP TABLE users (id uuid); "
                   "SET LOCAL search_path = pg_temp, carillon; "
-                  "SELECT carillon.notify(" + quoted(acme) + ", " + quoted(olga) + ", 'post_failed', 't', 'm')"));
+                  "SELECT carillon.notify(" + sql_literal(acme) + ", " + sql_literal(olga) + ", 'post_failed', 't', 'm')"));
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.notifications"), "1");
 }
 

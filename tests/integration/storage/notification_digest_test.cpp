@@ -17,7 +17,7 @@ namespace carillon::storage {
 namespace {
 
 using namespace std::chrono_literals;
-using test::quoted;
+using test::sql_literal;
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
@@ -70,7 +70,7 @@ protected:
 
   std::string state(const notification& n) {
     return db.exec("SELECT state || coalesce(': ' || reason, '') FROM carillon.notification_deliveries WHERE channel = "
-                   "'email' AND notification_id = " + quoted(n.id));
+                   "'email' AND notification_id = " + sql_literal(n.id));
   }
 
   std::string jobs() {
@@ -125,7 +125,7 @@ TEST_F(NotificationDigestTest, WhatComesWhileOneIsComposedMakesTheNext) {
   // The same window: the job that runs is told to run once more.
   if (jobs() == "1") {
     db.exec("UPDATE carillon.notification_deliveries SET deferred_until = now() - interval '1 hour' WHERE notification_id = "
-            + quoted(late.id));
+            + sql_literal(late.id));
     db.exec("UPDATE carillon.jobs SET payload = jsonb_set(payload, '{until}', to_jsonb(now()))");
   }
   ASSERT_TRUE(all->deliveries().conclude_digest(me, work, *order, sent));

@@ -15,7 +15,7 @@ namespace carillon::storage {
 
 namespace {
 
-using test::quoted;
+using test::sql_literal;
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
@@ -51,7 +51,7 @@ protected:
   std::string delivery(const notification& n, const std::string& channel) {
     return db.exec("SELECT state || COALESCE(': ' || reason, '') FROM "
                    "carillon.notification_deliveries WHERE notification_id = "
-                   + quoted(n.id) + " AND channel = " + quoted(channel));
+                   + sql_literal(n.id) + " AND channel = " + sql_literal(channel));
   }
 
   std::string count(const std::string& from) {
@@ -70,7 +70,7 @@ protected:
 
   void age(const notification& n, int days) {
     db.exec("UPDATE carillon.notifications SET created_at = now() - interval '"
-            + std::to_string(days) + " days' WHERE id = " + quoted(n.id));
+            + std::to_string(days) + " days' WHERE id = " + sql_literal(n.id));
   }
 
   test::test_database db;
@@ -526,7 +526,7 @@ TEST_F(NotificationServiceTest, DeleteOldWorksInChunksWithinItsTenant) {
        {std::tuple{acme, olga, 2500}, std::tuple{other, stranger, 5}})
     db.exec("INSERT INTO carillon.notifications (id, tenant_id, user_id, type, "
             "title, message, created_at) SELECT gen_random_uuid(), "
-            + quoted(tenant) + ", " + quoted(user)
+            + sql_literal(tenant) + ", " + sql_literal(user)
             + ", 'post_failed', 't', 'm', now() - interval '100 days' FROM "
               "generate_series(1, "
             + std::to_string(rows) + ")");
@@ -566,7 +566,7 @@ TEST_F(NotificationServiceTest, EmailPreferenceCountsWhenTheJobRuns) {
 TEST_F(NotificationServiceTest, EmailToADeletedUserFails) {
   const auto n = sent();
   db.exec("UPDATE carillon.users SET deleted_at = now() WHERE id = "
-          + quoted(olga));
+          + sql_literal(olga));
   const auto decision = decide_email(*store.load_email(here, n.id));
   EXPECT_EQ(decision.step, email_step::fail);
   EXPECT_FALSE(decision.reason.empty());

@@ -93,12 +93,12 @@ TEST_F(SchemaTest, TheShardIsTheLastByteOfTheWorkspacesId) {
     const auto workspace = *workspace_id::parse(id);
     EXPECT_EQ(shard_of(workspace), last);
     db.exec("INSERT INTO carillon.workspaces (id, tenant_id, name, slug) VALUES ('" + id + "', "
-            + test::quoted(data.tenant) + ", 'w', '" + id + "')");
+            + test::sql_literal(data.tenant) + ", 'w', '" + id + "')");
     EXPECT_EQ(db.exec("SELECT shard FROM carillon.workspaces WHERE id = '" + id + "'"), std::to_string(last));
     const auto post = data.add_scheduled_post(workspace, "text", "now()");
-    EXPECT_EQ(db.exec("SELECT shard FROM carillon.posts WHERE id = " + test::quoted(post)), std::to_string(last));
+    EXPECT_EQ(db.exec("SELECT shard FROM carillon.posts WHERE id = " + test::sql_literal(post)), std::to_string(last));
     db.exec("INSERT INTO carillon.jobs (id, kind, queue, tenant_id, workspace_id, payload, max_attempts) VALUES ("
-            + test::quoted(job_id::make()) + ", 'k', 'q', " + test::quoted(data.tenant) + ", '" + id
+            + test::sql_literal(job_id::make()) + ", 'k', 'q', " + test::sql_literal(data.tenant) + ", '" + id
             + "', '{\"v\":1}', 1)");
     EXPECT_EQ(db.exec("SELECT shard FROM carillon.jobs WHERE workspace_id = '" + id + "'"), std::to_string(last));
   }

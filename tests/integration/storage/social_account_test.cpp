@@ -10,7 +10,7 @@ namespace carillon::storage {
 
 namespace {
 
-using test::quoted;
+using test::sql_literal;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
@@ -203,14 +203,14 @@ TEST_F(SocialAccountTest, CopiedTokenDoesNotDecryptElsewhere) {
   db.exec("UPDATE carillon.social_accounts SET access_token_encrypted = "
           "(SELECT access_token_encrypted FROM carillon.social_accounts WHERE "
           "id = "
-          + quoted(a.id) + ") WHERE id = " + quoted(b.id));
+          + sql_literal(a.id) + ") WHERE id = " + sql_literal(b.id));
   const auto stolen = store.load_credentials(here, b.id);
   ASSERT_FALSE(stolen);
   EXPECT_EQ(stolen.error().code, errc::permanent);
   EXPECT_THAT(stolen.error().detail, Not(HasSubstr("secret")));
   db.exec("UPDATE carillon.social_accounts SET access_token_encrypted = "
           "refresh_token_encrypted WHERE id = "
-          + quoted(a.id));
+          + sql_literal(a.id));
   EXPECT_FALSE(store.load_credentials(here, a.id));
 }
 

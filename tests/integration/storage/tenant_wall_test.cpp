@@ -24,7 +24,7 @@ using ::testing::IsEmpty;
 class TenantWallTest : public ::testing::Test {
 protected:
   TenantWallTest() {
-    db.exec("UPDATE carillon.tenants SET name = 'Acme' WHERE id = " + test::quoted(acme.tenant));
+    db.exec("UPDATE carillon.tenants SET name = 'Acme' WHERE id = " + test::sql_literal(acme.tenant));
     acme.add_target(post, account);
     new_notification notice;
     notice.tenant = acme.tenant;
@@ -48,7 +48,7 @@ protected:
           "job_history", "personal_access_tokens", "schedule_entries"})
       out += db.exec("SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM carillon."
                      + std::string{table} + " t") + "\n";
-    return out + db.exec("SELECT count(*) FROM carillon.audit_logs WHERE tenant_id = " + test::quoted(acme.tenant));
+    return out + db.exec("SELECT count(*) FROM carillon.audit_logs WHERE tenant_id = " + test::sql_literal(acme.tenant));
   }
 
   void TearDown() override {
@@ -189,7 +189,7 @@ TEST_F(TenantWallTest, WorkspacesAreNotThere) {
 
 TEST_F(TenantWallTest, SchedulesAreNeitherSeenNorRun) {
   db.exec("INSERT INTO carillon.schedule_entries (workspace_id, kind, tenant_id, time_zone, last_run_at, next_run_at) "
-          "VALUES (" + test::quoted(acme.workspace) + ", 'cleanup_old_notifications', " + test::quoted(acme.tenant)
+          "VALUES (" + test::sql_literal(acme.workspace) + ", 'cleanup_old_notifications', " + test::sql_literal(acme.tenant)
           + ", 'UTC', now(), now() + interval '1 hour')");
   before = everything();
   EXPECT_THAT(*schedules.summaries(there), IsEmpty());

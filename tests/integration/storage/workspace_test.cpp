@@ -8,7 +8,7 @@ namespace carillon::storage {
 
 namespace {
 
-using test::quoted;
+using test::sql_literal;
 using ::testing::ElementsAre;
 
 class WorkspaceTest : public ::testing::Test {
@@ -62,7 +62,7 @@ TEST_F(WorkspaceTest, WhatIsForeignOrDeletedIsNotFound) {
   EXPECT_EQ(store.load_workspace(here, foreign, emil).error().code,
             errc::not_found);
   db.exec("UPDATE carillon.workspaces SET status = 'deleted' WHERE id = "
-          + quoted(shop));
+          + sql_literal(shop));
   EXPECT_EQ(store.find_access(here, shop, emil).error().code, errc::not_found);
   EXPECT_EQ(store.load_workspace(here, shop, emil).error().code,
             errc::not_found);
@@ -86,7 +86,7 @@ TEST_F(WorkspaceTest, ListShowsEveryWorkspaceOfTheTenantNewestFirst) {
 TEST_F(WorkspaceTest, ListFiltersAndPages) {
   db.exec("UPDATE carillon.workspaces SET status = 'suspended', "
           "description = 'Our 50% sale' WHERE id = "
-          + quoted(shop));
+          + sql_literal(shop));
   workspace_filter f;
   f.status = workspace_status::suspended;
   EXPECT_THAT(names(f), ElementsAre("shop"));
@@ -109,10 +109,10 @@ TEST_F(WorkspaceTest, ListFiltersAndPages) {
 TEST_F(WorkspaceTest, TenantCarriesProfileAndSettings) {
   db.exec("INSERT INTO carillon.tenant_profiles (id, tenant_id, website) "
           "VALUES (gen_random_uuid(), "
-          + quoted(acme) + ", 'https://acme.example')");
+          + sql_literal(acme) + ", 'https://acme.example')");
   db.exec("UPDATE carillon.tenants SET settings = '{\"timezone\":\"UTC\"}' "
           "WHERE id = "
-          + quoted(acme));
+          + sql_literal(acme));
   const auto t = store.load_tenant(here);
   ASSERT_TRUE(t);
   EXPECT_EQ(t->id, acme);

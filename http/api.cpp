@@ -48,11 +48,18 @@ failure of_pool(failure f) {
   return f;
 }
 
+/// The token in it is a credential.
+constexpr std::string_view unsubscribe_prefix = "/unsubscribe/";
+
+std::string path_for_log(const std::string& path) {
+  return path.starts_with(unsubscribe_prefix) ? std::string{unsubscribe_prefix} + "..." : path;
+}
+
 void log_failure(logger& log, const request& req, const failure& f) {
   const auto line = [&](log_level level, std::string_view event) {
     log.write(level, event,
               {{"method", req.method},
-               {"path", req.path},
+               {"path", path_for_log(req.path)},
                {"code", std::string{to_string(f.code)}},
                {"detail", f.detail},
                {"correlation", req.correlation_id}});
@@ -154,7 +161,7 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
     const bool reads = method == "GET" || method == "HEAD";
     log.write(reads ? log_level::debug : log_level::info, "http-request",
               {{"method", method},
-               {"path", path},
+               {"path", path_for_log(path)},
                {"status", std::to_string(status)},
                {"ms", std::to_string(took.count())},
                {"correlation", correlation}});

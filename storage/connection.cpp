@@ -68,7 +68,10 @@ pqxx::connection& connection::session() {
     tx.exec("SET statement_timeout = " + std::to_string(options_.statement_timeout.count())
             + "; SET idle_in_transaction_session_timeout = "
             + std::to_string(options_.idle_in_transaction_timeout.count())
-            + "; SET timezone = 'UTC'; SET datestyle = 'ISO'; SET client_encoding = 'UTF8'"
+            // Every statement has its index. A plan that was made and kept while
+            // a table was empty must not go on scanning it when it has filled.
+            + "; SET enable_seqscan = off; SET jit = off"
+              "; SET timezone = 'UTC'; SET datestyle = 'ISO'; SET client_encoding = 'UTF8'"
               "; SET search_path = carillon, pg_temp");
     if (!options_.role.empty())
       tx.exec_params(take_role, options_.role);

@@ -196,14 +196,26 @@ result<notification_answer> notification_repository::send_once(const scope& s, c
   hints wake;
   auto answered = db_.transact("send-once", [&](pqxx::work& tx) -> result<notification_answer> {
     const auto tenant = to_string(request.message.tenant);
-    if (auto strangers = find_strangers(tx, tenant, request))
-      return *strangers;
     const auto& key = request.idempotency_key;
-    if (!key.empty() && tx.exec_params(claim_key_sql, tenant, key, request.fingerprint).affected_rows() == 0) {
+    const auto given_before = [&]() -> std::optional<result<notification_answer>> {
       const auto known = tx.exec_params(known_key_sql, tenant, key);
-      if (known.empty() || known[0][0].as<std::string>() != request.fingerprint)
+      if (known.empty())
+        return std::nullopt;
+      if (known[0][0].as<std::string>() != request.fingerprint)
         return invalid("idempotency_key", "The idempotency key was used for another request.");
       return read_answer(known[0][1].as<std::string>());
+    };
+    // A repeat is answered as the first was, also when a user it names has
+    // been deleted since.
+    if (!key.empty())
+      if (auto before = given_before())
+        return std::move(*before);
+    if (auto strangers = find_strangers(tx, tenant, request))
+      return *strangers;
+    if (!key.empty() && tx.exec_params(claim_key_sql, tenant, key, request.fingerprint).affected_rows() == 0) {
+      if (auto before = given_before())
+        return std::move(*before);
+      return invalid("idempotency_key", "The idempotency key was used for another request.");
     }
     auto answer = carry_out(tx, request, wake);
     if (!key.empty())

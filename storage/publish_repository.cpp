@@ -104,7 +104,7 @@ constexpr auto open_attempt = R"sql(
     (id, tenant_id, workspace_id, post_id, target_id, social_account_id, number, idempotency_key,
      text_hash, state, node, incarnation, started_at, deadline_at)
   VALUES ($1, $2, $3, $4, $5, $6,
-          1 + (SELECT count(*) FROM carillon.publish_attempts WHERE target_id = $5), $7,
+          1 + (SELECT count(*) FROM carillon.publish_attempts WHERE post_id = $4 AND target_id = $5), $7,
           encode(sha256(convert_to($8, 'UTF8')), 'hex'), 'open', $9, $10, clock_timestamp(),
           clock_timestamp() + $11 * interval '1 millisecond')
   ON CONFLICT DO NOTHING

@@ -15,6 +15,8 @@ namespace {
 
 /// Grants whose subscription has not come; the oldest go first.
 constexpr std::size_t most_waiting_grants = 50'000;
+/// Of one user, for each of the connections it may have.
+constexpr std::size_t waiting_grants_a_connection = 100;
 /// Grants that one query asks about.
 constexpr std::size_t recheck_batch = 5'000;
 /// Notifications that one query reads, and the most that wait for one: beyond,
@@ -54,6 +56,7 @@ struct realtime_state {
   std::unordered_map<std::string, std::vector<std::string>> listeners; ///< Channel -> sockets.
   std::map<user_id, std::map<std::string, int>> sockets_of;            ///< User -> socket -> channels.
   std::map<std::pair<std::string, std::string>, waiting_grant> waiting; ///< By socket and channel.
+  std::map<user_id, std::size_t> waiting_of;
   std::size_t subscriptions = 0;
 
   std::vector<notification_id> to_load; ///< Written by other programs.
@@ -85,6 +88,15 @@ struct realtime_state {
       user->second.erase(socket);
     if (user->second.empty())
       sockets_of.erase(user);
+  }
+
+  using waiting_iterator = decltype(waiting)::iterator;
+
+  waiting_iterator forget_waiting(waiting_iterator i) {
+    const auto user = waiting_of.find(i->second.grant.user);
+    if (user != waiting_of.end() && --user->second == 0)
+      waiting_of.erase(user);
+    return waiting.erase(i);
   }
 
   bool is_over_quota(const live_grant& grant) const {
@@ -155,7 +167,7 @@ struct realtime_state {
     if (given == waiting.end())
       return;
     const auto grant = given->second.grant;
-    waiting.erase(given);
+    forget_waiting(given);
     attach(*s, grant);
   }
 
@@ -178,14 +190,26 @@ struct realtime_state {
   void grant(const live_grant& given) {
     if (const auto i = peers.find(given.socket); i != peers.end())
       if (auto* s = i->second.find(given.channel)) {
-        attach(*s, given);
+        // A socket is its first user's: nobody signs for another's.
+        if (!s->grant || s->grant->user == given.user)
+          attach(*s, given);
         return;
       }
+    if (const auto known = waiting.find({given.socket, given.channel}); known != waiting.end()) {
+      if (known->second.grant.user == given.user)
+        known->second = {given, 0};
+      return;
+    }
+    const auto of_user = waiting_of.find(given.user);
+    if (of_user != waiting_of.end()
+        && of_user->second >= context->settings.live_max_connections_per_user * waiting_grants_a_connection)
+      return;
     if (waiting.size() >= most_waiting_grants)
-      waiting.erase(std::max_element(waiting.begin(), waiting.end(), [](const auto& a, const auto& b) {
+      forget_waiting(std::max_element(waiting.begin(), waiting.end(), [](const auto& a, const auto& b) {
         return a.second.age < b.second.age;
       }));
     waiting[{given.socket, given.channel}] = {given, 0};
+    ++waiting_of[given.user];
   }
 
   // -- events -------------------------------------------------------------------
@@ -268,7 +292,7 @@ void ask_who_may_stay(self_pointer self, std::vector<live_grant> grants) {
         const auto& grant = now->at(n);
         if (const auto w = state.waiting.find({grant.socket, grant.channel});
             w != state.waiting.end() && w->second.grant.token == grant.token)
-          state.waiting.erase(w);
+          state.forget_waiting(w);
         const auto i = state.peers.find(grant.socket);
         const auto* s = i == state.peers.end() ? nullptr : i->second.find(grant.channel);
         // Allowed anew meanwhile by another token: not this grant's business.
@@ -290,7 +314,7 @@ void tick(self_pointer self) {
   auto& state = self->state;
   self->delayed_send(self, state.context->settings.live_recheck_every, atom::tick_v);
   for (auto i = state.waiting.begin(); i != state.waiting.end();)
-    i = ++i->second.age > 1 ? state.waiting.erase(i) : std::next(i);
+    i = ++i->second.age > 1 ? state.forget_waiting(i) : std::next(i);
   std::vector<std::string> unknown;
   for (auto& [socket, entry] : state.peers)
     for (auto& s : entry.channels)

@@ -114,7 +114,8 @@ private:
   void arm(std::chrono::milliseconds delay) {
     timer_.expires_after(delay);
     timer_.async_wait([self = shared()](error_code failed) {
-      if (failed || self->finished_)
+      // A tick that was queued when the timer was armed anew is not this one's.
+      if (failed || self->finished_ || self->timer_.expiry() > asio::steady_timer::clock_type::now())
         return;
       if (self->writing_)
         return self->cut_off("write");

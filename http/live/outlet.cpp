@@ -30,7 +30,8 @@ bool outlet::deliver(const live_event_ptr& event) noexcept {
     std::unique_lock lock{mutex_};
     if (closed_ || overflow_ || end_)
       return false;
-    if (bytes_ + size_of(*event) > max_bytes_) {
+    // One that is larger than the whole queue goes out alone.
+    if (bytes_ > 0 && bytes_ + size_of(*event) > max_bytes_) {
       overflow_ = true;
       waiting_.reset();
       // Also while a write that never ends keeps it from taking.

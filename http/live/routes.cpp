@@ -33,7 +33,7 @@ reply open_socket(const service_ptr& service, const request& req) {
     out.headers.emplace_back("Sec-WebSocket-Version", "13");
     return out;
   }
-  if (service->is_full())
+  if (!service->has_place_for_socket())
     return full();
   live::welcome how;
   const auto refuse = [&how](live::close_code code, const char* why) {
@@ -107,7 +107,7 @@ result<reply> sign_subscription(const service_ptr& service, call& c) {
 // -- GET /api/v1/notifications/stream ------------------------------------------------
 
 result<reply> open_stream(const service_ptr& service, call& c) {
-  if (service->is_full())
+  if (!service->has_place_for_stream())
     return full();
   const auto hub = service->link().hub();
   if (!hub)

@@ -42,12 +42,11 @@ std::string make_secret() {
 }
 
 service::service(service_options options, realtime_link_ptr link, logger& log)
-  : options_(std::move(options)), link_(std::move(link)), log_(log), process_(random_number<std::uint32_t>()),
-    next_(random_number<std::uint32_t>()) {
+  : options_(std::move(options)), link_(std::move(link)), log_(log), process_(random_number<std::uint32_t>()) {
 }
 
 std::string service::make_socket_id() {
-  return std::to_string(process_) + '.' + std::to_string(next_.fetch_add(1));
+  return std::to_string(process_) + '.' + std::to_string(random_number<std::uint64_t>());
 }
 
 std::string service::sign(std::string_view socket_id, std::string_view channel) const {

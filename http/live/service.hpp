@@ -40,7 +40,8 @@ public:
     return log_;
   }
 
-  /// Two integers joined by a dot: of this process, and of the connection.
+  /// Two integers joined by a dot: of this process, and of the connection. The
+  /// second is random: who knows one connection's id knows nobody else's.
   std::string make_socket_id();
 
   /// `{key}:{hex of HMAC-SHA256(secret, "socket_id:channel")}`
@@ -49,8 +50,13 @@ public:
   /// Takes as long for a wrong signature as for the right one.
   bool is_signed(std::string_view socket_id, std::string_view channel, std::string_view auth) const;
 
-  bool is_full() const noexcept {
-    return link_->sockets.load() + link_->streams.load() >= options_.max_connections;
+  /// Sockets and streams have a limit each, so that those who need no token
+  /// to connect cannot use up the places of those who do.
+  bool has_place_for_socket() const noexcept {
+    return link_->sockets.load() < options_.max_connections;
+  }
+  bool has_place_for_stream() const noexcept {
+    return link_->streams.load() < options_.max_connections;
   }
 
 private:
@@ -58,7 +64,6 @@ private:
   realtime_link_ptr link_;
   logger& log_;
   std::uint32_t process_;
-  std::atomic<std::uint32_t> next_;
 };
 using service_ptr = std::shared_ptr<service>;
 

@@ -120,6 +120,7 @@ private:
       });
       answer(established_frame(me_.socket_id(), options().activity_timeout));
     }
+    idle_since_ = clock::now();
     read();
     arm(next_deadline());
   }
@@ -182,8 +183,10 @@ private:
     case client_frame::kind::subscribe:
       return subscribe(*frame);
     case client_frame::kind::unsubscribe:
-      if (std::erase(channels_, frame->channel) > 0)
+      if (std::erase(channels_, frame->channel) > 0) {
         me_.owner().link().tell(atom::leave_v, me_.socket_id(), frame->channel);
+        idle_since_ = clock::now();
+      }
       return;
     case client_frame::kind::client_event:
       return answer(error_frame(close_code::bad_message, "Clients cannot send events here."));
@@ -287,8 +290,19 @@ private:
   clock::time_point next_deadline() const {
     if (close_sent_)
       return write_until_;
-    const auto silent = last_seen_ + options().activity_timeout * (asked_ ? 2 : 1);
-    return writing_ ? std::min(silent, write_until_) : silent;
+    auto next = last_seen_ + options().activity_timeout * (asked_ ? 2 : 1);
+    if (is_idle())
+      next = std::min(next, idle_until());
+    return writing_ ? std::min(next, write_until_) : next;
+  }
+
+  /// Connecting needs no token, listening does: who listens to nothing holds
+  /// the place of somebody who would.
+  bool is_idle() const {
+    return channels_.empty() && !closing_;
+  }
+  clock::time_point idle_until() const {
+    return idle_since_ + 2 * options().activity_timeout;
   }
 
   void arm(clock::time_point when) {
@@ -302,11 +316,17 @@ private:
 
   void on_time() {
     const auto now = clock::now();
-    if (close_sent_)
-      return finish();
+    if (close_sent_) {
+      // Armed for something earlier: its answer to the goodbye has time.
+      if (now >= write_until_)
+        finish();
+      return;
+    }
     if (writing_ && now >= write_until_)
       return cut_off("write");
-    if (now >= next_deadline()) {
+    if (is_idle() && now >= idle_until()) {
+      say_goodbye(close_code::reconnect, "Nothing was subscribed to.");
+    } else if (now >= next_deadline()) {
       if (asked_) {
         // It may be asleep or gone; either way it will not answer a goodbye
         // for long.
@@ -348,6 +368,7 @@ private:
   std::string out_;
   websocket::close_reason reason_;
   clock::time_point last_seen_;
+  clock::time_point idle_since_;
   clock::time_point write_until_;
   clock::time_point armed_for_;
   clock::time_point allowance_at_;

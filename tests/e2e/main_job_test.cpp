@@ -148,7 +148,7 @@ TEST_F(MainJobTest, MetricsNameWhatTheNodeOwnsWhatItRanAndWhatWaits) {
   // Of a kind that no node knows: it stays where it is, and is seen.
   db.exec("INSERT INTO carillon.tenants (id, name, slug) VALUES (carillon.uuid_v7(), 'T', 't'); "
           "INSERT INTO carillon.jobs (id, kind, queue, tenant_id, workspace_id, payload, max_attempts) "
-          "SELECT carillon.uuid_v7(), 'of_a_newer_node', 'default', id, id, '{}', 3 FROM carillon.tenants");
+          "SELECT carillon.uuid_v7(), 'of_a_newer_node', 'default', id, id, '{\"v\": 1}', 3 FROM carillon.tenants");
   std::string page;
   EXPECT_TRUE(test::eventually([&] {
     const auto answer = node.internal().get("/metrics");
@@ -166,7 +166,7 @@ TEST_F(MainJobTest, InternalActorsShowsTheTree) {
   test::carillon_node node{db.url(), folder.path()};
   ASSERT_TRUE(test::eventually([&] {
     const auto tree = node.internal().get("/internal/actors").json();
-    return tree.is_object() && tree["data"]["state"] == "running" && tree["data"]["children"].size() == 8
+    return tree.is_object() && tree["data"]["state"] == "running" && tree["data"]["children"].size() == 9
            && tree.dump().find("\"shards\":\"256\"") != std::string::npos;
   })) << node.internal().get("/internal/actors").body;
 }

@@ -295,6 +295,17 @@ TEST_F(RealtimeTest, AUserHasSoManyConnectionsAndNoMore) {
   EXPECT_FALSE(listen("1.5", olga, 1)->ended);
 }
 
+TEST_F(RealtimeTest, NobodySignsForAnothersSocket) {
+  const auto pauls = listen("2.1", paul, 2);
+  listen("1.1", olga, 1);
+  listen("1.2", olga, 1);
+  // She has all the connections that she may have; this would be one more.
+  send(atom::grant_v, live_grant{"2.1", channel_of(paul), olga, tenant, 1});
+  EXPECT_FALSE(pauls->ended);
+  say(paul, "a");
+  EXPECT_EQ(pauls->got, ids{"a"});
+}
+
 TEST_F(RealtimeTest, WhatIsCommittedHereIsRelayedAndWhatComesFromAPeerIsNot) {
   const auto peer = listen("1.1", olga, 1);
   say(olga, "here");

@@ -251,6 +251,7 @@ TEST_F(LiveSocketTest, ASilentClientIsAskedAndThenClosed) {
   options.activity_timeout = 100ms;
   start();
   auto socket = open();
+  subscribe(*socket);
   const auto asked = socket->receive();
   ASSERT_TRUE(asked);
   EXPECT_EQ(asked->json().value("event", ""), "pusher:ping");
@@ -259,6 +260,20 @@ TEST_F(LiveSocketTest, ASilentClientIsAskedAndThenClosed) {
   ASSERT_TRUE(again);
   EXPECT_EQ(again->json().value("event", ""), "pusher:ping") << "the answer counted as a sign of life";
   EXPECT_EQ(socket->receive_close(), 4201);
+}
+
+TEST_F(LiveSocketTest, WhoSubscribesToNothingGivesThePlaceBackHoweverAliveItIs) {
+  options.activity_timeout = 100ms;
+  start();
+  auto socket = open();
+  for (;;) {
+    const auto heard = socket->receive();
+    ASSERT_TRUE(heard);
+    if (heard->json().value("event", "") != "pusher:ping")
+      break;
+    ASSERT_TRUE(socket->send(json{{"event", "pusher:pong"}}));
+  }
+  EXPECT_EQ(socket->receive_close(), 4200);
 }
 
 TEST_F(LiveSocketTest, ASlowReaderIsCutOffAndTheOthersAreNot) {

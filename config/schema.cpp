@@ -492,7 +492,7 @@ std::vector<key_schema> make_schema() {
       "How often the right to listen is looked up again; what this node itself "
       "revokes ends at once.").between(1s, 1h),
     CARILLON_KEY(live, max_connections,
-      "WebSockets and event streams in all; one more is answered 503.")
+      "WebSockets, and as many event streams; one more is answered 503.")
       .range(1, 1'000'000, "connections"),
     CARILLON_KEY(live, max_connections_per_user,
       "Of one user on one node; one more is closed with 4004.")

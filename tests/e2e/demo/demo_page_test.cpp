@@ -22,7 +22,7 @@ TEST_F(DemoPageTest, APersonSeesLiveArrivalsInTwoTabsAndSetsPreferences) {
   for (const auto* name : {"DEMO_CHROMIUM", "DEMO_SHOTS"})
     if (const auto* value = std::getenv(name))
       environment.emplace(name, value);
-  test::process person{{"node", std::string{CARILLON_SOURCE_DIR} + "/tests/e2e/demo/demo_page.mjs", CARILLON_DEMO_NPM_DIR,
+  test::process person{{"node", std::string{CARILLON_SOURCE_DIR} + "/tests/e2e/demo/demo_page.mjs", CARILLON_NPM_DIR,
                         node.web().base_url(), email, "User@1234"},
                        environment, folder.path() / "person.log"};
   ASSERT_TRUE(test::eventually([&] { return person.output().find("waiting\n") != std::string::npos || !person.is_running(); },

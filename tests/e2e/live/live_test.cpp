@@ -33,7 +33,7 @@ std::uint16_t free_port() {
 class echo_client {
 public:
   explicit echo_client(const std::filesystem::path& folder)
-    : process_{{"node", std::string{CARILLON_SOURCE_DIR} + "/tests/e2e/live/live_client.mjs", CARILLON_LIVE_NPM_DIR},
+    : process_{{"node", std::string{CARILLON_SOURCE_DIR} + "/tests/e2e/live/live_client.mjs", CARILLON_NPM_DIR},
                {{"PATH", std::getenv("PATH")}},
                folder / "live_client.log"} {
     const bool up = eventually([this] {

@@ -32,7 +32,7 @@ protected:
   }
 
 private:
-  test::process tools_{{"node", std::string{CARILLON_SOURCE_DIR} + "/tests/e2e/push/push_service.mjs", CARILLON_PUSH_NPM_DIR},
+  test::process tools_{{"node", std::string{CARILLON_SOURCE_DIR} + "/tests/e2e/push/push_service.mjs", CARILLON_NPM_DIR},
                        {{"PATH", std::getenv("PATH")}},
                        folder.path() / "push_service.log"};
 };

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "actors/database.hpp"
+#include "tests/support/store_without_ports.hpp"
 
 namespace carillon {
 
@@ -24,7 +25,7 @@ using ::testing::IsEmpty;
 constexpr auto patience = 30s;
 
 /// Counts the stores that live; tasks of these tests touch no port.
-class counted_store final : public store {
+class counted_store final : public test::store_without_ports {
 public:
   struct counters {
     std::atomic<int> made{0};
@@ -39,26 +40,7 @@ public:
     --all_->living;
   }
 
-  auth_store& auth() override { no_port(); }
-  workspace_store& workspaces() override { no_port(); }
-  social_account_store& social_accounts() override { no_port(); }
-  notification_store& notifications() override { no_port(); }
-  post_store& posts() override { no_port(); }
-  publish_store& publishing() override { no_port(); }
-  delivery_store& deliveries() override { no_port(); }
-  job_store& jobs() override { no_port(); }
-  ownership_store& ownership() override { no_port(); }
-  operations_store& operations() override { no_port(); }
-  live_store& live() override { no_port(); }
-  push_store& pushes() override { no_port(); }
-  sms_store& texts() override { no_port(); }
-  schedule_store& schedules() override { no_port(); }
-
 private:
-  [[noreturn]] static void no_port() {
-    throw std::logic_error{"this store has no ports"};
-  }
-
   std::shared_ptr<counters> all_;
 };
 

@@ -11,6 +11,7 @@
 
 #include "actors/realtime/realtime.hpp"
 #include "domain/ports/live_store.hpp"
+#include "tests/support/store_without_ports.hpp"
 
 namespace carillon {
 
@@ -50,31 +51,13 @@ public:
   bool broken = false;
 };
 
-class rights_alone final : public store {
+class rights_alone final : public test::store_without_ports {
 public:
   explicit rights_alone(live_store& live) : live_(live) {
   }
   live_store& live() override { return live_; }
 
-  auth_store& auth() override { no_port(); }
-  workspace_store& workspaces() override { no_port(); }
-  social_account_store& social_accounts() override { no_port(); }
-  notification_store& notifications() override { no_port(); }
-  post_store& posts() override { no_port(); }
-  publish_store& publishing() override { no_port(); }
-  delivery_store& deliveries() override { no_port(); }
-  job_store& jobs() override { no_port(); }
-  ownership_store& ownership() override { no_port(); }
-  operations_store& operations() override { no_port(); }
-  schedule_store& schedules() override { no_port(); }
-  push_store& pushes() override { no_port(); }
-  sms_store& texts() override { no_port(); }
-
 private:
-  [[noreturn]] static void no_port() {
-    throw std::logic_error{"the hub asks for rights alone"};
-  }
-
   live_store& live_;
 };
 

@@ -12,6 +12,7 @@
 #include "actors/jobs/scheduler.hpp"
 #include "domain/ports/schedule_store.hpp"
 #include "domain/workspace_schedule.hpp"
+#include "tests/support/store_without_ports.hpp"
 
 namespace carillon {
 
@@ -87,31 +88,13 @@ private:
   }
 };
 
-class schedule_alone final : public store {
+class schedule_alone final : public test::store_without_ports {
 public:
   explicit schedule_alone(schedule_store& schedules) : schedules_(schedules) {
   }
   schedule_store& schedules() override { return schedules_; }
 
-  auth_store& auth() override { no_port(); }
-  workspace_store& workspaces() override { no_port(); }
-  social_account_store& social_accounts() override { no_port(); }
-  notification_store& notifications() override { no_port(); }
-  post_store& posts() override { no_port(); }
-  publish_store& publishing() override { no_port(); }
-  delivery_store& deliveries() override { no_port(); }
-  job_store& jobs() override { no_port(); }
-  ownership_store& ownership() override { no_port(); }
-  operations_store& operations() override { no_port(); }
-  live_store& live() override { no_port(); }
-  push_store& pushes() override { no_port(); }
-  sms_store& texts() override { no_port(); }
-
 private:
-  [[noreturn]] static void no_port() {
-    throw std::logic_error{"the scheduler has the schedule alone"};
-  }
-
   schedule_store& schedules_;
 };
 

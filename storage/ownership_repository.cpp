@@ -1,5 +1,7 @@
 #include "storage/ownership_repository.hpp"
 
+#include <algorithm>
+
 #include "storage/fence.hpp"
 
 namespace carillon::storage {
@@ -141,6 +143,8 @@ result<shard_list> ownership_repository::take_free(const node_identity& me, int 
     shard_list taken;
     for (const auto& row : tx.exec_params(take_free_shards, me.incarnation, limit))
       taken.push_back(static_cast<shard_id>(row[0].as<int>()));
+    // UPDATE returns them as it finds them.
+    std::sort(taken.begin(), taken.end());
     return taken;
   });
 }

@@ -26,6 +26,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds look_back{250};
 constexpr milliseconds sweep_look_back{5'000};
 constexpr milliseconds full_read_every{30'000};
+/// The first hint is acted on at once; those of a burst share their reads.
+constexpr milliseconds read_spacing{10};
+/// A hint of the feed to itself: the read that was put off.
+constexpr std::int64_t put_off = -1;
 constexpr milliseconds controls_every{10'000};
 constexpr milliseconds blocks_every{1'000};
 constexpr std::chrono::hours history_every{1};
@@ -96,6 +100,8 @@ struct job_feed_state {
   wake_up_timer timer;
   std::uint64_t wake_generation = 0;
   std::optional<time_point> wake_at;
+  time_point last_read{};
+  bool read_pending = false;
 
   std::bitset<shard_count> draining;
   ownership_actor drained_to;
@@ -477,6 +483,17 @@ void read_due(self_pointer self, read_kind how) {
     state.read_again = std::max(how, state.read_again.value_or(read_kind::next));
     return;
   }
+  // What lies behind the last read is read at once; else nothing is lost by
+  // looking again a moment later.
+  const auto now = clock_now(self);
+  const auto next = state.last_read + read_spacing;
+  if (state.caught_up && how != read_kind::full && now < next) {
+    state.read_again = std::max(how, state.read_again.value_or(read_kind::next));
+    if (!std::exchange(state.read_pending, true))
+      self->delayed_send(self, std::chrono::ceil<milliseconds>(next - now), atom::hint_v, put_off);
+    return;
+  }
+  state.last_read = now;
   state.reading = true;
   state.let_go.clear();
   auto query = make_query(self, how, room);
@@ -701,7 +718,12 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       after_reports(self);
     },
     [self](atom::hint, std::int64_t in_milliseconds) {
-      if (in_milliseconds <= 0)
+      auto& state = self->state;
+      if (in_milliseconds == put_off) {
+        state.read_pending = false;
+        if (state.read_again)
+          read_due(self, *std::exchange(state.read_again, std::nullopt));
+      } else if (in_milliseconds <= 0)
         read_due(self, read_kind::next);
       else
         self->state.timer.arm(self, milliseconds{in_milliseconds});

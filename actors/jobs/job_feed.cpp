@@ -723,10 +723,11 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
         state.read_pending = false;
         if (state.read_again)
           read_due(self, *std::exchange(state.read_again, std::nullopt));
-      } else if (in_milliseconds <= 0)
+      } else if (in_milliseconds <= 0) {
         read_due(self, read_kind::next);
-      else
-        self->state.timer.arm(self, milliseconds{in_milliseconds});
+      } else {
+        state.timer.arm(self, milliseconds{in_milliseconds});
+      }
     },
     [self](atom::sweep) { read_due(self, read_kind::full); },
     [self](atom::controls) { load_controls(self); },

@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <future>
 #include <iostream>
 #include <mutex>
 #include <numeric>
@@ -331,8 +332,17 @@ int adapt(const adapter_settings& s) {
   producing.join();
   // What is under way is concluded; the rest is given back within the five
   // seconds that the contract allows.
-  std::thread stopping{[&] { node.stop(); std::fflush(nullptr); std::_Exit(0); }};
-  std::this_thread::sleep_for(std::chrono::seconds{4});
+  std::promise<void> stopped;
+  auto in_time = stopped.get_future();
+  std::thread{[&node, &stopped] {
+    try {
+      node.stop();
+    } catch (const std::exception& e) {
+      tell(e.what());
+    }
+    stopped.set_value();
+  }}.detach();
+  in_time.wait_for(std::chrono::seconds{4});
   std::fflush(nullptr);
   std::_Exit(0);
 }

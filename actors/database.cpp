@@ -6,6 +6,9 @@ namespace carillon {
 
 namespace {
 
+/// Of so many tasks begun while both lanes wait, one is a normal one.
+constexpr int normal_every = 5;
+
 using worker_actor = protocol<answers<atom::run, db_task_ptr>::with<atom::done>>;
 
 struct worker_state {
@@ -58,12 +61,29 @@ struct dispatcher_state {
   database_options options;
   std::vector<worker_actor> workers;
   std::vector<std::size_t> idle;
-  std::deque<entry> queue;
+  std::deque<entry> urgent;
+  std::deque<entry> normal;
+  int urgent_in_a_row = 0;
   std::uint64_t refused = 0;
 
+  std::size_t queued() const {
+    return urgent.size() + normal.size();
+  }
+
+  /// Something waits.
+  entry take() {
+    const bool from_normal = urgent.empty() || (!normal.empty() && urgent_in_a_row + 1 >= normal_every);
+    urgent_in_a_row = from_normal ? 0 : urgent_in_a_row + 1;
+    auto& lane = from_normal ? normal : urgent;
+    auto work = std::move(lane.front());
+    lane.pop_front();
+    return work;
+  }
+
   ~dispatcher_state() {
-    for (auto& waiting : queue)
-      refuse(waiting, errc::cancelled, "the pool has ended");
+    for (auto* lane : {&urgent, &normal})
+      for (auto& waiting : *lane)
+        refuse(waiting, errc::cancelled, "the pool has ended");
     for (auto& worker : workers)
       if (worker)
         caf::anon_send_exit(worker, caf::exit_reason::user_shutdown);
@@ -82,9 +102,8 @@ void assign(dispatcher_pointer self, std::size_t index, dispatcher_state::entry 
 /// Gives a worker its next task, refusing those whose time has run out.
 void next_task(dispatcher_pointer self, std::size_t index) {
   auto& state = self->state;
-  while (!state.queue.empty()) {
-    auto work = std::move(state.queue.front());
-    state.queue.pop_front();
+  while (state.queued() > 0) {
+    auto work = state.take();
     if (work.is_late()) {
       dispatcher_state::refuse_late(work);
       continue;
@@ -97,18 +116,20 @@ void next_task(dispatcher_pointer self, std::size_t index) {
 
 /// Those whose time has run out hold no place in the queue.
 void drop_late(dispatcher_state& state) {
-  std::deque<dispatcher_state::entry> kept;
-  for (auto& work : state.queue)
-    if (work.is_late())
-      dispatcher_state::refuse_late(work);
-    else
-      kept.push_back(std::move(work));
-  state.queue = std::move(kept);
+  for (auto* lane : {&state.urgent, &state.normal}) {
+    std::deque<dispatcher_state::entry> kept;
+    for (auto& work : *lane)
+      if (work.is_late())
+        dispatcher_state::refuse_late(work);
+      else
+        kept.push_back(std::move(work));
+    *lane = std::move(kept);
+  }
 }
 
 void accept(dispatcher_pointer self, dispatcher_state::entry work) {
   auto& state = self->state;
-  if (state.queue.size() >= state.options.queue_limit)
+  if (state.queued() >= state.options.queue_limit)
     drop_late(state);
   if (work.is_late()) {
     dispatcher_state::refuse_late(work);
@@ -116,8 +137,9 @@ void accept(dispatcher_pointer self, dispatcher_state::entry work) {
     const auto index = state.idle.back();
     state.idle.pop_back();
     assign(self, index, std::move(work));
-  } else if (state.queue.size() < state.options.queue_limit) {
-    state.queue.push_back(std::move(work));
+  } else if (state.queued() < state.options.queue_limit) {
+    auto& lane = work.task->lane == db_lane::urgent ? state.urgent : state.normal;
+    lane.push_back(std::move(work));
   } else {
     ++state.refused;
     dispatcher_state::refuse(work, errc::throttled, "the database queue is full", std::chrono::seconds{1});
@@ -166,7 +188,7 @@ database_actor::behavior_type dispatcher(dispatcher_pointer self, database_optio
                           "running",
                           {{"workers", std::to_string(state.workers.size())},
                            {"busy", std::to_string(state.workers.size() - state.idle.size())},
-                           {"queued", std::to_string(state.queue.size())},
+                           {"queued", std::to_string(state.queued())},
                            {"refused", std::to_string(state.refused)},
                            {"mailbox", std::to_string(mailbox_depth(self))}},
                           {}};

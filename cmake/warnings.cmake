@@ -3,6 +3,8 @@ add_library(carillon_options INTERFACE)
 target_compile_options(carillon_options INTERFACE
   -Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Wold-style-cast
   $<$<BOOL:${CARILLON_WERROR}>:-Werror -Wno-error=deprecated-declarations>
+  # A unity file is no header: its types may hold types of an anonymous namespace.
+  $<$<BOOL:${CMAKE_UNITY_BUILD}>:-Wno-subobject-linkage>
   # Both see ghosts in std::string and std::variant when g++ 12 optimises.
   $<$<CONFIG:Release,RelWithDebInfo>:-Wno-error=restrict -Wno-error=maybe-uninitialized>)
 target_include_directories(carillon_options INTERFACE ${PROJECT_SOURCE_DIR})

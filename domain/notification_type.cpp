@@ -4,7 +4,7 @@ namespace carillon {
 
 namespace {
 
-struct entry {
+struct type_entry {
   std::string_view text;
   std::string_view label;
   notification_category category;
@@ -13,12 +13,12 @@ struct entry {
 };
 
 #define CARILLON_NOTIFICATION_ENTRY(name, label, category, icon, urgent)       \
-  entry{#name, label, notification_category::category, icon, urgent},
-constexpr entry entries[] = {
+  type_entry{#name, label, notification_category::category, icon, urgent},
+constexpr type_entry type_entries[] = {
   CARILLON_NOTIFICATION_TYPES(CARILLON_NOTIFICATION_ENTRY)};
 
-const entry& entry_of(notification_type value) noexcept {
-  return entries[static_cast<std::size_t>(value)];
+const type_entry& type_entry_of(notification_type value) noexcept {
+  return type_entries[static_cast<std::size_t>(value)];
 }
 
 constexpr std::string_view categories[]
@@ -41,23 +41,23 @@ parse<notification_category>(std::string_view text) noexcept {
 }
 
 std::string_view to_string(notification_type value) noexcept {
-  return entry_of(value).text;
+  return type_entry_of(value).text;
 }
 
 std::string_view label(notification_type value) noexcept {
-  return entry_of(value).label;
+  return type_entry_of(value).label;
 }
 
 notification_category category(notification_type value) noexcept {
-  return entry_of(value).category;
+  return type_entry_of(value).category;
 }
 
 std::string_view default_icon(notification_type value) noexcept {
-  return entry_of(value).icon;
+  return type_entry_of(value).icon;
 }
 
 bool is_urgent(notification_type value) noexcept {
-  return entry_of(value).urgent;
+  return type_entry_of(value).urgent;
 }
 
 template <>

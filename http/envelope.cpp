@@ -283,4 +283,8 @@ reply problem(const failure& f) {
   return error_reply(500, "Something went wrong on our side.");
 }
 
+json time_or_null(const std::optional<instant>& t) {
+  return t ? json(format_api_time(*t)) : json(nullptr);
+}
+
 } // namespace carillon::http

@@ -15,4 +15,7 @@ reply error_reply(int status, std::string_view message);
 /// most 64 levels deep, no U+0000. Never throws, also on hostile input.
 result<json> parse_json_object(std::string_view text);
 
+/// The API's form of a time, or null.
+json time_or_null(const std::optional<instant>& t);
+
 } // namespace carillon::http

@@ -180,6 +180,11 @@ struct route {
   bool auth_limited = false;
 };
 
+/// A route without token or database.
+inline route local_route(const char* method, const char* pattern, std::function<reply(const request&)> run) {
+  return {.method = method, .pattern = pattern, .need = access::open, .local = std::move(run)};
+}
+
 // -- envelopes (contract §1.2 to §1.4), in envelope.cpp ------------------------
 
 reply ok(json data, std::string_view message = "OK");

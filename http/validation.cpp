@@ -185,4 +185,14 @@ std::optional<std::string> body_reader::url(const std::string& field, std::size_
   return out;
 }
 
+std::optional<bool> read_boolean(const json& value) {
+  if (value.is_boolean())
+    return value.get<bool>();
+  if (value == 1 || value == "1")
+    return true;
+  if (value == 0 || value == "0")
+    return false;
+  return std::nullopt;
+}
+
 } // namespace carillon::http

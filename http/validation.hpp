@@ -74,4 +74,7 @@ private:
   std::vector<field_error> errors_;
 };
 
+/// true, false, 1, 0, "1" and "0" (contract §1.5); nothing for all else.
+std::optional<bool> read_boolean(const json& value);
+
 } // namespace carillon::http

@@ -195,7 +195,7 @@ std::optional<stored_admin_token> admin_token_from_rows(const pqxx::result& rows
   return out;
 }
 
-failure no_such_user() {
+failure token_owner_missing() {
   return {errc::not_found, "user does not exist", {}, {}};
 }
 
@@ -254,7 +254,7 @@ result<account> auth_repository::load_account(const scope& s, user_id user) {
     const auto rows
       = exec_planned(tx, select_account, to_string(user), tenant_param(s));
     if (rows.empty())
-      return no_such_user();
+      return token_owner_missing();
     return account_from_row(rows[0]);
   });
 }
@@ -266,7 +266,7 @@ result<std::int64_t> auth_repository::add_token(const scope& s, user_id user,
     const auto rows
       = exec_planned(tx, lock_user, to_string(user), tenant_param(s));
     if (rows.empty())
-      return no_such_user();
+      return token_owner_missing();
     if (read_enum<user_status>(rows[0][0]) != user_status::active)
       return failure{errc::conflict,
                      "user is not active",
@@ -286,7 +286,7 @@ result<std::int64_t> auth_repository::replace_tokens(const scope& s,
   return db_.transact(
     "replace_tokens", [&](pqxx::work& tx) -> result<std::int64_t> {
       if (exec_planned(tx, lock_user, to_string(user), tenant_param(s)).empty())
-        return no_such_user();
+        return token_owner_missing();
       exec_planned(tx, delete_all_tokens, to_string(user));
       note_rights_change(user);
       return insert_for(tx, user, token);

@@ -11,7 +11,7 @@ namespace carillon::storage {
 
 namespace {
 
-constexpr std::size_t max_reason = 255;
+constexpr std::size_t max_channel_reason = 255;
 
 // A preference row that is missing means the defaults: both channels are off.
 constexpr auto load_order_sql = R"(
@@ -60,7 +60,7 @@ std::string storable(std::string_view text) {
   for (char& c : out)
     if (c == '\0' || (!whole && static_cast<unsigned char>(c) >= 0x80))
       c = '?';
-  return std::string{first_characters(out, max_reason)};
+  return std::string{first_characters(out, max_channel_reason)};
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "domain/text.hpp"
+#include "storage/channel_delivery.hpp"
 #include "storage/failure_notice.hpp"
 #include "storage/fence.hpp"
 #include "storage/job_writer.hpp"
@@ -129,10 +130,6 @@ std::string text_in(const json& payload, const char* name) {
     return {};
   const auto i = payload.find(name);
   return i == payload.end() || !i->is_string() ? std::string{} : i->get<std::string>();
-}
-
-std::optional<notification_id> notification_of(const job& job) {
-  return notification_id::parse(text_in(payload_of(job), "notification_id"));
 }
 
 std::string_view state_of(email_outcome::kind how) {

@@ -122,7 +122,7 @@ constexpr auto revive = R"sql(
   WHERE h.id = a.id AND h.state IN ('discarded', 'cancelled')
 )sql";
 
-constexpr auto insert_audit = R"sql(
+constexpr auto insert_operator_audit = R"sql(
   INSERT INTO carillon.audit_logs (id, tenant_id, admin_id, action, auditable_type, auditable_id, description,
                                    metadata, ip_address, request_id)
   VALUES ($1, (SELECT id FROM carillon.tenants WHERE id = $2), $3, 'update', 'other', $4, $5, $6::jsonb,
@@ -251,7 +251,7 @@ void audit(pqxx::transaction_base& tx, const operator_identity& by, const std::o
   std::optional<std::string> subject;
   if (about)
     subject = to_string(*about);
-  tx.exec_params(insert_audit, to_string(make_uuid_v7()), id_param(tenant), admin, subject, what,
+  tx.exec_params(insert_operator_audit, to_string(make_uuid_v7()), id_param(tenant), admin, subject, what,
                  metadata.dump(-1, ' ', false, json::error_handler_t::replace), null_if_empty(by.address),
                  null_if_empty(by.request_id));
 }

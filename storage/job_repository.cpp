@@ -216,7 +216,7 @@ constexpr auto select_crashed = R"sql(
   FROM carillon.jobs WHERE shard = ANY($1::smallint[]) AND crashes >= $2
 )sql";
 
-constexpr auto select_live = R"sql(
+constexpr auto lock_live_job = R"sql(
   SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
          priority, revision, run_at, unique_key, rate_key, correlation_id
   FROM carillon.jobs WHERE id = $1 FOR UPDATE
@@ -508,7 +508,7 @@ result<concluded_jobs> job_repository::conclude(const node_identity& me,
           break;
         case job_report::kind::retry:
         case job_report::kind::discarded: {
-          const auto rows = exec_planned(tx, select_live, to_string(report.id));
+          const auto rows = exec_planned(tx, lock_live_job, to_string(report.id));
           if (rows.empty())
             break;
           const auto work = read_taken(rows[0]);

@@ -39,7 +39,7 @@ WHERE id > carillon.broadcast_item($2::uuid, $3::int) AND id <= carillon.broadca
 constexpr auto tenant_exists_sql = "SELECT FROM carillon.tenants WHERE id = $1::uuid";
 constexpr auto workspace_exists_sql
   = "SELECT FROM carillon.workspaces WHERE id = $2::uuid AND tenant_id = $1::uuid AND deleted_at IS NULL";
-constexpr auto find_users_sql = R"(
+constexpr auto find_receivers_sql = R"(
 SELECT id FROM carillon.users WHERE tenant_id = $1::uuid AND id = ANY($2::uuid[]) AND deleted_at IS NULL
 )";
 
@@ -100,7 +100,7 @@ std::optional<failure> find_strangers(pqxx::transaction_base& tx, const std::str
       && tx.exec_params(workspace_exists_sql, tenant, to_string(home)).empty())
     return invalid("workspace_id", "The workspace_id field names no workspace of the tenant.");
   std::set<user_id> known;
-  for (const auto& row : tx.exec_params(find_users_sql, tenant, uuid_array(request.users)))
+  for (const auto& row : tx.exec_params(find_receivers_sql, tenant, uuid_array(request.users)))
     known.insert(read_id<user_id>(row[0]));
   failure strangers{errc::invalid_argument, "a user is not the tenant's", {}, {}};
   for (std::size_t i = 0; i < request.users.size() && strangers.fields.size() < 100; ++i)

@@ -185,7 +185,7 @@ constexpr auto load_email_sql
     "ARRAY[n.user_id], n.type, now()) f ON true "
     "WHERE n.id = $2::uuid AND ($1::uuid IS NULL OR n.tenant_id = $1::uuid)";
 
-notification from_row(const pqxx::row& row) {
+notification notification_from_row(const pqxx::row& row) {
   notification n;
   n.id = read_id<notification_id>(row["id"]);
   n.tenant = read_id<tenant_id>(row["tenant_id"]);
@@ -212,7 +212,7 @@ std::vector<notification> from_rows(const pqxx::result& rows) {
   std::vector<notification> out;
   out.reserve(rows.size());
   for (const auto& row : rows)
-    out.push_back(from_row(row));
+    out.push_back(notification_from_row(row));
   return out;
 }
 
@@ -407,7 +407,7 @@ notification_repository::deliveries(const scope& s, user_id user, notification_i
     const auto found = tx.exec_params(load_sql, tenant_param(s), to_string(id));
     if (found.empty())
       return failure{errc::not_found, "no such notification", {}, {}};
-    if (from_row(found[0]).user != user)
+    if (notification_from_row(found[0]).user != user)
       return failure{errc::forbidden, "This notification belongs to another user", {}, {}};
     std::vector<notification_delivery> out;
     for (const auto& row : tx.exec_params(deliveries_sql, tenant_param(s), to_string(id))) {
@@ -436,7 +436,7 @@ notification_repository::mark_as_read(const scope& s, user_id user,
         rows = tx.exec_params(load_sql, tenant_param(s), to_string(id));
       if (rows.empty())
         return failure{errc::not_found, "no such notification", {}, {}};
-      auto n = from_row(rows[0]);
+      auto n = notification_from_row(rows[0]);
       if (n.user != user)
         return failure{
           errc::forbidden, "This notification belongs to another user", {}, {}};
@@ -605,7 +605,7 @@ notification_repository::load_email(const scope& s, notification_id id) {
       if (rows.empty())
         return failure{errc::not_found, "no such notification", {}, {}};
       notification_email mail;
-      mail.item = from_row(rows[0]);
+      mail.item = notification_from_row(rows[0]);
       mail.recipient_name = text_or_empty(rows[0]["recipient_name"]);
       mail.recipient_address = text_or_empty(rows[0]["recipient_address"]);
       mail.language = text_or_empty(rows[0]["language"]);

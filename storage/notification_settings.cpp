@@ -44,7 +44,7 @@ ORDER BY t.type
 ON CONFLICT (user_id, notification_type) DO UPDATE SET email_enabled = false, updated_at = now()
 )";
 
-failure no_such_user() {
+failure settings_owner_missing() {
   return {errc::not_found, "no such user in this tenant", {}, {}};
 }
 
@@ -76,7 +76,7 @@ result<notification_settings> notification_repository::settings(const scope& s, 
   return db_.transact("notification-settings", [&](pqxx::work& tx) -> result<notification_settings> {
     auto found = read_settings(tx, tenant_param(s), user);
     if (!found)
-      return no_such_user();
+      return settings_owner_missing();
     return *found;
   });
 }
@@ -87,10 +87,10 @@ result<notification_settings> notification_repository::update_settings(const sco
     const auto tenant = tenant_param(s);
     // Also locks the row: two changes at once both count.
     if (tx.exec_params(make_settings_sql, tenant, to_string(user)).affected_rows() == 0)
-      return no_such_user();
+      return settings_owner_missing();
     auto next = read_settings(tx, tenant, user);
     if (!next)
-      return no_such_user();
+      return settings_owner_missing();
     next->quiet_enabled = change.quiet_enabled.value_or(next->quiet_enabled);
     next->quiet_start = change.quiet_start.value_or(next->quiet_start);
     next->quiet_end = change.quiet_end.value_or(next->quiet_end);
@@ -121,7 +121,7 @@ result<done> notification_repository::unsubscribe_email(const scope& s, user_id 
       names += to_string(type);
     }
     if (tx.exec_params(email_off_sql, tenant_param(s), to_string(user), names + '}').affected_rows() == 0)
-      return no_such_user();
+      return settings_owner_missing();
     return done{};
   });
 }

@@ -123,7 +123,7 @@ constexpr auto set_scheduled = R"sql(
   WHERE id = $1
 )sql";
 
-constexpr auto start_targets = R"sql(
+constexpr auto restart_targets = R"sql(
   UPDATE carillon.post_targets
   SET status = 'publishing', publishing_since = clock_timestamp(), next_action_at = NULL,
       retry_count = 0, error_code = NULL, error_message = NULL, updated_at = now()
@@ -162,7 +162,7 @@ constexpr auto select_approvers = R"sql(
   ORDER BY m.user_id
 )sql";
 
-constexpr auto insert_audit = R"sql(
+constexpr auto insert_post_audit = R"sql(
   INSERT INTO carillon.audit_logs (id, tenant_id, user_id, action, auditable_type, auditable_id,
                                    description, old_values, new_values, request_id)
   VALUES ($1, $2, $3, $4, 'post', $5, $6, $7::jsonb, $8::jsonb, left($9, 50))
@@ -328,7 +328,7 @@ std::optional<std::string> status_values(std::optional<post_status> status) {
 void audit(pqxx::transaction_base& tx, const scope& who, const post_actor& actor,
            audit_action action, post_id id, const char* description,
            std::optional<post_status> from, std::optional<post_status> to) {
-  tx.exec_params(insert_audit, to_string(make_uuid_v7()), tenant_param(who), to_string(actor.user),
+  tx.exec_params(insert_post_audit, to_string(make_uuid_v7()), tenant_param(who), to_string(actor.user),
                  std::string{to_string(action)}, to_string(id), description, status_values(from),
                  status_values(to), null_if_empty(actor.correlation_id));
 }
@@ -672,7 +672,7 @@ result<post_detail> post_repository::publish(const scope& who, workspace_id work
       return business("targets", "The post needs at least one account.");
     tx.exec_params(set_status, to_string(id), std::string{to_string(*next)});
     note_post_status(tx, id, locked->status);
-    tx.exec_params(start_targets, to_string(id));
+    tx.exec_params(restart_targets, to_string(id));
     insert_job(tx, publish_job_for(id, *who.tenant(), workspace, actor.correlation_id));
     audit(tx, who, actor, audit_action::update, id, "Post publishing started", locked->status,
           *next);

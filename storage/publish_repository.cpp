@@ -37,7 +37,7 @@ constexpr auto start_posts = R"sql(
   UPDATE carillon.posts SET status = 'publishing', updated_at = now() WHERE id = ANY($1::uuid[])
 )sql";
 
-constexpr auto start_targets = R"sql(
+constexpr auto start_due_targets = R"sql(
   UPDATE carillon.post_targets
   SET status = 'publishing', publishing_since = clock_timestamp(), next_action_at = NULL,
       retry_count = 0, error_code = NULL, error_message = NULL, updated_at = now()
@@ -69,7 +69,7 @@ constexpr auto select_without_targets = R"sql(
   RETURNING p.id, p.tenant_id, p.workspace_id, p.created_by_user_id, p.content_text
 )sql";
 
-constexpr auto lock_post = R"sql(
+constexpr auto lock_publishing_post = R"sql(
   SELECT id, tenant_id, workspace_id, created_by_user_id, status, content_text, content_variations,
          hashtags, link_url, revision, deleted_at, scheduled_at
   FROM carillon.posts WHERE id = $1 AND workspace_id = $2 AND tenant_id = $3 FOR UPDATE
@@ -92,7 +92,7 @@ constexpr auto select_open_targets = R"sql(
   WHERE t.post_id = $1 AND t.status = 'publishing' ORDER BY t.id
 )sql";
 
-constexpr auto select_media = R"sql(
+constexpr auto select_publish_media = R"sql(
   SELECT storage_path, coalesce(mime_type, 'application/octet-stream'), coalesce(alt_text, '')
   FROM carillon.post_media WHERE post_id = $1 ORDER BY sort_order, id
 )sql";
@@ -149,7 +149,7 @@ constexpr auto conclude_post = R"sql(
   WHERE id = $1 RETURNING published_at
 )sql";
 
-constexpr auto insert_audit = R"sql(
+constexpr auto insert_publish_audit = R"sql(
   INSERT INTO carillon.audit_logs (id, tenant_id, action, auditable_type, auditable_id, description,
                                    old_values, new_values, metadata, request_id)
   VALUES ($1, $2, 'update', 'post', $3, $4, '{"status": "publishing"}', $5::jsonb, $6::jsonb, $7)
@@ -260,7 +260,7 @@ std::optional<post_row> lock_post_of(pqxx::transaction_base& tx, const job& job)
   const auto id = post_id::parse(payload["post_id"].get<std::string>());
   if (!id)
     return std::nullopt;
-  const auto rows = exec_planned(tx, lock_post, to_string(*id), to_string(job.workspace),
+  const auto rows = exec_planned(tx, lock_publishing_post, to_string(*id), to_string(job.workspace),
                                    to_string(job.tenant));
   if (rows.empty())
     return std::nullopt;
@@ -357,7 +357,7 @@ bool roll_up(pqxx::transaction_base& tx, const post_row& post, const job& job,
     tell_admins(tx, job, reason, out, to_string(post.author));
   const json metadata{{"job", job.kind}, {"job_id", to_string(job.id)}, {"attempt", job.attempt + 1},
                       {"workspace_id", to_string(post.workspace)}};
-  exec_planned(tx, insert_audit, to_string(make_uuid_v7()), to_string(post.tenant), to_string(post.id),
+  exec_planned(tx, insert_publish_audit, to_string(make_uuid_v7()), to_string(post.tenant), to_string(post.id),
                  std::string{published ? "Post published" : "Post failed to publish"},
                  json{{"status", status}}.dump(), metadata.dump(), to_string(job.id));
   move_to_history(tx, {job.id}, job_ends_as);
@@ -494,7 +494,7 @@ result<started_posts> publish_repository::start_due(const node_identity& me,
         ids.push_back(read_id<post_id>(row[0]));
       exec_planned(tx, start_posts, uuid_array(ids));
       note_post_status(tx, ids, post_status::scheduled);
-      exec_planned(tx, start_targets, uuid_array(ids));
+      exec_planned(tx, start_due_targets, uuid_array(ids));
       for (const auto& row : due)
         insert_job(tx, publish_job_for(read_id<post_id>(row[0]), read_id<tenant_id>(row[1]),
                                        read_id<workspace_id>(row[2]), {}));
@@ -557,7 +557,7 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
       return out;
     }
     std::vector<outgoing_media> media;
-    for (const auto& row : exec_planned(tx, select_media, to_string(post->id)))
+    for (const auto& row : exec_planned(tx, select_publish_media, to_string(post->id)))
       media.push_back({row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>()});
 
     for (const auto& row : exec_planned(tx, select_open_targets, to_string(post->id))) {

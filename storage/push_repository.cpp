@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t max_failure_text = 255;
 
-constexpr auto list_sql = R"(
+constexpr auto list_subscriptions_sql = R"(
 SELECT id, endpoint, created_at, last_success_at, failures FROM carillon.push_subscriptions
 WHERE tenant_id = $1::uuid AND user_id = $2::uuid ORDER BY created_at DESC, id DESC
 )";
@@ -34,7 +34,7 @@ SELECT id FROM carillon.push_subscriptions
 WHERE tenant_id = $1::uuid AND user_id = $2::uuid AND endpoint = $3::text
 )";
 
-constexpr auto count_sql = R"(
+constexpr auto count_subscriptions_sql = R"(
 SELECT count(*) FROM carillon.push_subscriptions WHERE tenant_id = $1::uuid AND user_id = $2::uuid
 )";
 
@@ -107,7 +107,7 @@ std::string secret_of(const std::string& name) {
   return "platform_secrets:" + name;
 }
 
-push_subscription from_row(const pqxx::row& row) {
+push_subscription subscription_from_row(const pqxx::row& row) {
   push_subscription out;
   out.id = read_id<push_subscription_id>(row["id"]);
   out.endpoint = text_or_empty(row["endpoint"]);
@@ -145,8 +145,8 @@ void apply(pqxx::transaction_base& tx, const job& work, const std::vector<push_r
 result<std::vector<push_subscription>> push_repository::list(const scope& s, user_id user) {
   return db_.transact("list-push-subscriptions", [&](pqxx::work& tx) -> result<std::vector<push_subscription>> {
     std::vector<push_subscription> out;
-    for (const auto& row : tx.exec_params(list_sql, tenant_param(s), to_string(user)))
-      out.push_back(from_row(row));
+    for (const auto& row : tx.exec_params(list_subscriptions_sql, tenant_param(s), to_string(user)))
+      out.push_back(subscription_from_row(row));
     return out;
   });
 }
@@ -164,12 +164,12 @@ result<push_subscription> push_repository::subscribe(const scope& s, user_id use
     const auto known = tx.exec_params(find_sql, tenant, who, address.endpoint);
     if (!known.empty())
       id = read_id<push_subscription_id>(known[0][0]);
-    else if (tx.exec_params(count_sql, tenant, who)[0][0].as<int>() >= limit)
+    else if (tx.exec_params(count_subscriptions_sql, tenant, who)[0][0].as<int>() >= limit)
       return failure{errc::conflict, "A user can subscribe " + std::to_string(limit) + " browsers at most", {}, {}};
     const auto auth = cipher_.encrypt(address.auth, auth_of(id));
     if (!auth)
       return auth.error();
-    return from_row(tx.exec_params(subscribe_sql, to_string(id), tenant, who, address.endpoint, key, *auth)[0]);
+    return subscription_from_row(tx.exec_params(subscribe_sql, to_string(id), tenant, who, address.endpoint, key, *auth)[0]);
   });
 }
 

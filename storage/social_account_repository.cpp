@@ -56,13 +56,13 @@ constexpr auto connect_sql
   "AND ($4::text IS NULL OR platform = $4::text) "                             \
   "AND ($5::boolean IS FALSE OR status = 'connected')"
 
-constexpr auto count_sql = "SELECT count(*)" CARILLON_ACCOUNT_FILTER;
+constexpr auto count_accounts_sql = "SELECT count(*)" CARILLON_ACCOUNT_FILTER;
 
-constexpr auto list_sql
+constexpr auto list_accounts_sql
   = "SELECT " CARILLON_ACCOUNT_COLUMNS CARILLON_ACCOUNT_FILTER
     " ORDER BY connected_at DESC, id DESC LIMIT $6 OFFSET $7";
 
-constexpr auto load_sql
+constexpr auto load_accounts_sql
   = "SELECT " CARILLON_ACCOUNT_COLUMNS " FROM carillon.social_accounts "
     "WHERE tenant_id = $1::uuid AND workspace_id = $2::uuid "
     "AND id = $3::uuid";
@@ -96,7 +96,7 @@ SELECT 1 FROM carillon.social_accounts
 WHERE id = $2::uuid AND ($1::uuid IS NULL OR tenant_id = $1::uuid)
 )";
 
-social_account from_row(const pqxx::row& row) {
+social_account account_from_row(const pqxx::row& row) {
   social_account a;
   a.id = read_id<social_account_id>(row["id"]);
   a.workspace = read_id<workspace_id>(row["workspace_id"]);
@@ -264,7 +264,7 @@ social_account_repository::connect(const scope& s,
         null_if_empty(account.profile_image_url), *access, refresh,
         param(account.token_expires_at), to_string(account.connected_by),
         *metadata);
-      return from_row(rows[0]);
+      return account_from_row(rows[0]);
     });
 }
 
@@ -285,16 +285,16 @@ social_account_repository::list(const scope& s, workspace_id workspace,
         = filter.connected_only ? "true" : "false";
       social_account_page page;
       page.total = tx
-                     .exec_params(count_sql, tenant, id, status, platform,
+                     .exec_params(count_accounts_sql, tenant, id, status, platform,
                                   connected_only)[0][0]
                      .as<std::int64_t>();
       const auto offset
         = static_cast<std::int64_t>(filter.page - 1) * filter.per_page;
       if (offset < page.total)
         for (const auto& row :
-             tx.exec_params(list_sql, tenant, id, status, platform,
+             tx.exec_params(list_accounts_sql, tenant, id, status, platform,
                             connected_only, filter.per_page, offset))
-          page.items.push_back(from_row(row));
+          page.items.push_back(account_from_row(row));
       return page;
     });
 }
@@ -304,11 +304,11 @@ social_account_repository::load(const scope& s, workspace_id workspace,
                                 social_account_id id) {
   return db_.transact(
     "load-social-account", [&](pqxx::work& tx) -> result<social_account> {
-      const auto rows = tx.exec_params(load_sql, tenant_param(s),
+      const auto rows = tx.exec_params(load_accounts_sql, tenant_param(s),
                                        to_string(workspace), to_string(id));
       if (rows.empty())
         return no_such_account();
-      return from_row(rows[0]);
+      return account_from_row(rows[0]);
     });
 }
 

@@ -65,7 +65,7 @@ std::optional<workspace_role> read_role(const pqxx::field& f) {
   return parse<workspace_role>(text_or_empty(f));
 }
 
-workspace from_row(const pqxx::row& row) {
+workspace workspace_from_row(const pqxx::row& row) {
   workspace w;
   w.id = read_id<workspace_id>(row["id"]);
   w.tenant = read_id<tenant_id>(row["tenant_id"]);
@@ -143,7 +143,7 @@ result<workspace> workspace_repository::load_workspace(const scope& s,
                                        to_string(viewer), to_string(id));
       if (rows.empty())
         return not_here("workspace");
-      return from_row(rows[0]);
+      return workspace_from_row(rows[0]);
     });
 }
 
@@ -167,7 +167,7 @@ workspace_repository::list_workspaces(const scope& s, user_id viewer,
         for (const auto& row :
              tx.exec_params(list_workspaces_sql, tenant, to_string(viewer),
                             status, search, filter.per_page, offset))
-          page.items.push_back(from_row(row));
+          page.items.push_back(workspace_from_row(row));
       return page;
     });
 }

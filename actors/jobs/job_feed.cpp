@@ -534,7 +534,8 @@ void read_due(self_pointer self, read_kind how) {
       if (due)
         read_more_if_room(self);
       check_drained(self);
-    });
+    },
+    db_lane::urgent);
 }
 
 void take_over(self_pointer self, const node_identity& me, const shard_list& shards) {

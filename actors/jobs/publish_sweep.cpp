@@ -64,7 +64,8 @@ void start_due(self_pointer self) {
         start_due(self);
       else if (outcome->next_in)
         state.timer.arm(self, std::max(*outcome->next_in, std::chrono::milliseconds{1}));
-    });
+    },
+    db_lane::urgent);
 }
 
 void repair(self_pointer self) {

@@ -228,7 +228,8 @@ void plan(self_pointer self, const run_ptr& r) {
         default:
           finish(self, r, job_report::kind::retry, planned.error().detail);
       }
-    });
+    },
+    db_lane::urgent);
 }
 
 void start_next(self_pointer self) {

@@ -28,18 +28,10 @@ reply not_found() {
 
 using with_account = std::function<reply(const account&, const request&)>;
 
-route method_route(const char* method, const char* pattern,
-                   std::function<reply(const request&)> run) {
-  return {.method = method,
-          .pattern = pattern,
-          .need = access::open,
-          .local = std::move(run)};
-}
-
 /// A route that needs a token; its account is made at its first use.
 route token_route(world& w, const char* method, const char* pattern,
                   with_account run) {
-  return method_route(
+  return local_route(
     method, pattern, [&w, run = std::move(run)](const request& req) {
       const auto name = account_of_token(req);
       if (!name || name->empty())
@@ -54,7 +46,7 @@ route token_route(world& w, const char* method, const char* pattern,
 route open_route(
   world& w, const char* method, const char* pattern,
   std::function<reply(const std::string& viewer, const request&)> run) {
-  return method_route(
+  return local_route(
     method, pattern, [&w, run = std::move(run)](const request& req) {
       const auto name = account_of_token(req);
       if (!name)
@@ -387,7 +379,7 @@ std::vector<route> mastodon_routes(world& w) {
                 [&w](const account& who, const request& req) {
                   return describe_medium(w, who, req);
                 }),
-    method_route(
+    local_route(
       "GET", "/api/v2/instance",
       [](const request& req) { return answer(instance_json(req.base_url)); }),
   };

@@ -11,19 +11,11 @@ namespace {
 
 constexpr std::size_t most_listed = 100;
 
-reply answer(json body) {
+reply fresh_answer(json body) {
   reply out;
   out.body = std::move(body);
   out.headers.emplace_back("Cache-Control", "no-store");
   return out;
-}
-
-route method_route(const char* method, const char* pattern,
-                   std::function<reply(const request&)> run) {
-  return {.method = method,
-          .pattern = pattern,
-          .need = access::open,
-          .local = std::move(run)};
 }
 
 /// Any web site can make a browser send a request to this machine; the browser
@@ -35,7 +27,7 @@ bool is_from_elsewhere(const request& req) {
 
 route change_route(const char* method, const char* pattern,
                    std::function<reply(const request&)> run) {
-  return method_route(method, pattern,
+  return local_route(method, pattern,
                       [run = std::move(run)](const request& req) {
                         if (is_from_elsewhere(req))
                           return api_error(403, "Only this network's own page "
@@ -88,7 +80,7 @@ reply set_faults(world& w, const request& req) {
     return out;
   }
   w.faults.set(*wanted);
-  return answer(faults_json(w));
+  return fresh_answer(faults_json(w));
 }
 
 json media_json(const world& w, const post& p) {
@@ -194,7 +186,7 @@ reply timeline(world& w, const request& req) {
            {"changed", true}};
   if (parse_object_id(req.query_value("since")) == revision) {
     out["changed"] = false;
-    return answer(std::move(out));
+    return fresh_answer(std::move(out));
   }
   listing which;
   which.max_id = parse_object_id(req.query_value("before"));
@@ -212,27 +204,27 @@ reply timeline(world& w, const request& req) {
   if (!req.query_value("pending").empty())
     out["pending"]
       = cards_json(w, w.net.list_not_visible_yet(most_listed, now));
-  return answer(std::move(out));
+  return fresh_answer(std::move(out));
 }
 
 } // namespace
 
 std::vector<route> operator_routes(world& w) {
   return {
-    method_route("GET", "/sandbox/stats",
-                 [&w](const request&) { return answer(stats_json(w)); }),
-    method_route("GET", "/sandbox/posts",
+    local_route("GET", "/sandbox/stats",
+                 [&w](const request&) { return fresh_answer(stats_json(w)); }),
+    local_route("GET", "/sandbox/posts",
                  [&w](const request&) { return all_posts(w); }),
-    method_route("GET", "/sandbox/timeline",
+    local_route("GET", "/sandbox/timeline",
                  [&w](const request& req) { return timeline(w, req); }),
-    method_route("GET", "/sandbox/faults",
-                 [&w](const request&) { return answer(faults_json(w)); }),
+    local_route("GET", "/sandbox/faults",
+                 [&w](const request&) { return fresh_answer(faults_json(w)); }),
     change_route("POST", "/sandbox/faults",
                  [&w](const request& req) { return set_faults(w, req); }),
     change_route("DELETE", "/sandbox/faults",
                  [&w](const request&) {
                    w.faults.set({});
-                   return answer(faults_json(w));
+                   return fresh_answer(faults_json(w));
                  }),
     change_route("POST", "/sandbox/reset",
                  [&w](const request&) {
@@ -240,7 +232,7 @@ std::vector<route> operator_routes(world& w) {
                    w.calls = {};
                    if (w.file)
                      w.file->clear();
-                   return answer(stats_json(w));
+                   return fresh_answer(stats_json(w));
                  }),
   };
 }

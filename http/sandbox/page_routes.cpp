@@ -68,13 +68,6 @@ reply page_of_account(const request& req) {
            : api_error(404, "Record not found");
 }
 
-route get(const char* pattern, std::function<reply(const request&)> run) {
-  return {.method = "GET",
-          .pattern = pattern,
-          .need = access::open,
-          .local = std::move(run)};
-}
-
 /// FNV-1a with a last mix, so that acct1 and acct2 differ in every bit: the
 /// same colours on every machine.
 std::uint32_t hash_of(std::string_view text) noexcept {
@@ -129,20 +122,20 @@ std::string render_avatar(std::string_view account_name) {
 std::vector<route> page_routes(world& w) {
   const auto the_page = [](const request&) { return page(); };
   return {
-    get("/", the_page),
-    get("/{handle}", page_of_account),
-    get("/{handle}/{id}", page_of_account),
-    get("/tags/{tag}", the_page),
-    get("/assets/timeline.css",
+    local_route("GET", "/", the_page),
+    local_route("GET", "/{handle}", page_of_account),
+    local_route("GET", "/{handle}/{id}", page_of_account),
+    local_route("GET", "/tags/{tag}", the_page),
+    local_route("GET", "/assets/timeline.css",
         [](const request&) {
           return asset("timeline.css", "text/css; charset=utf-8");
         }),
-    get("/assets/timeline.js",
+    local_route("GET", "/assets/timeline.js",
         [](const request&) {
           return asset("timeline.js", "text/javascript; charset=utf-8");
         }),
-    get("/avatars/{name}", avatar),
-    get("/media/{id}", [&w](const request& req) { return picture(w, req); }),
+    local_route("GET", "/avatars/{name}", avatar),
+    local_route("GET", "/media/{id}", [&w](const request& req) { return picture(w, req); }),
   };
 }
 

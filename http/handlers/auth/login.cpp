@@ -6,6 +6,7 @@
 #include "http/handlers/auth/user.hpp"
 #include "http/password_hasher.hpp"
 #include "http/token.hpp"
+#include "http/validation.hpp"
 
 #include <optional>
 
@@ -27,17 +28,6 @@ bool is_email(std::string_view text) noexcept {
       return false;
   }
   return true;
-}
-
-/// Contract §1.5: true, false, 1, 0, "1", "0".
-std::optional<bool> read_boolean(const json& value) {
-  if (value.is_boolean())
-    return value.get<bool>();
-  if (value == 1 || value == "1")
-    return true;
-  if (value == 0 || value == "0")
-    return false;
-  return std::nullopt;
 }
 
 std::string read_text(const json& body, const char* field, const char* label,

@@ -35,19 +35,15 @@ reply config(const demo_settings& settings) {
   return out;
 }
 
-route get(const char* pattern, std::function<reply(const request&)> run) {
-  return {.method = "GET", .pattern = pattern, .need = access::open, .local = std::move(run)};
-}
-
 } // namespace
 
 std::vector<route> demo_routes(const demo_settings& settings) {
   const auto file = [](const char* pattern, const char* name, const char* type) {
-    return get(pattern, [name, type](const request&) { return asset(name, type); });
+    return local_route("GET", pattern, [name, type](const request&) { return asset(name, type); });
   };
   return {
-    get("/demo", [](const request&) { return page(); }),
-    get("/demo/config.json", [settings](const request&) { return config(settings); }),
+    local_route("GET", "/demo", [](const request&) { return page(); }),
+    local_route("GET", "/demo/config.json", [settings](const request&) { return config(settings); }),
     file("/demo/demo.css", "demo.css", "text/css; charset=utf-8"),
     file("/demo/demo.js", "demo.js", "text/javascript; charset=utf-8"),
     file("/demo/push-worker.js", "push-worker.js", "text/javascript; charset=utf-8"),

@@ -1,14 +1,8 @@
 #include "http/handlers/notifications/deliveries.hpp"
 
+#include "http/envelope.hpp"
+
 namespace carillon::http::notifications {
-
-namespace {
-
-json time_or_null(const std::optional<instant>& t) {
-  return t ? json(format_api_time(*t)) : json(nullptr);
-}
-
-} // namespace
 
 json render(const notification_delivery& d) {
   return {

@@ -1,12 +1,10 @@
 #include "http/handlers/notifications/notification_json.hpp"
 
+#include "http/envelope.hpp"
+
 namespace carillon::http::notifications {
 
 namespace {
-
-json time_or_null(const std::optional<instant>& t) {
-  return t ? json(format_api_time(*t)) : json(nullptr);
-}
 
 json text_or_null(const std::string& text) {
   return text.empty() ? json(nullptr) : json(text);

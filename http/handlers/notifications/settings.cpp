@@ -2,6 +2,7 @@
 
 #include "domain/ports/notification_store.hpp"
 #include "domain/text.hpp"
+#include "http/validation.hpp"
 
 namespace carillon::http::notifications {
 
@@ -23,17 +24,6 @@ private:
   std::vector<field_error> fields_;
 };
 
-/// Contract §1.5.
-std::optional<bool> read_bool(const json& value) {
-  if (value.is_boolean())
-    return value.get<bool>();
-  if (value == 1 || value == "1")
-    return true;
-  if (value == 0 || value == "0")
-    return false;
-  return std::nullopt;
-}
-
 void read_quiet_hours(const json& quiet, settings_change& change, fault_list& faults) {
   if (!quiet.is_object()) {
     faults.add("quiet_hours", "must be an object.");
@@ -42,7 +32,7 @@ void read_quiet_hours(const json& quiet, settings_change& change, fault_list& fa
   for (const auto& [name, value] : quiet.items()) {
     const auto field = "quiet_hours." + std::string{first_characters(name, 50)};
     if (name == "enabled") {
-      change.quiet_enabled = read_bool(value);
+      change.quiet_enabled = read_boolean(value);
       if (!change.quiet_enabled)
         faults.add(field, "must be true or false.");
     } else if (name == "start" || name == "end") {

@@ -1,5 +1,7 @@
 #include "http/handlers/social_accounts/social_accounts.hpp"
 
+#include "http/envelope.hpp"
+
 namespace carillon::http::social_accounts {
 
 namespace {
@@ -8,10 +10,6 @@ constexpr int default_per_page = 15;
 
 json text_or_null(const std::optional<std::string>& text) {
   return text ? json(*text) : json(nullptr);
-}
-
-json time_or_null(const std::optional<instant>& t) {
-  return t ? json(format_api_time(*t)) : json(nullptr);
 }
 
 /// A code that this build does not know is shown as the newer networks are.

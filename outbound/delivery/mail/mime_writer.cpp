@@ -343,7 +343,7 @@ bool is_plain_url(std::string_view url) noexcept {
          && std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < '\x7f' && c != '<' && c != '>'; });
 }
 
-failure refused(std::string_view what) {
+failure refused_header(std::string_view what) {
   return {errc::permanent,
           "the mail cannot be written: " + std::string{what}
             + " is not a plain address",
@@ -361,11 +361,11 @@ bool is_mail_address(std::string_view text) noexcept {
 
 result<std::string> write_mime(const mail_message& message) {
   if (!is_mail_address(message.from_address))
-    return refused("the sender's");
+    return refused_header("the sender's");
   if (!is_mail_address(message.to_address))
-    return refused("the recipient's");
+    return refused_header("the recipient's");
   if (!is_mail_address(message.message_id))
-    return refused("the Message-ID");
+    return refused_header("the Message-ID");
   auto out = date_header(message.date);
   out += mailbox_header("From", message.from_name, message.from_address);
   out += mailbox_header("To", message.to_name, message.to_address);

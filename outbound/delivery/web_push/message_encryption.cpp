@@ -1,5 +1,7 @@
 #include "outbound/delivery/web_push/message_encryption.hpp"
 
+#include "outbound/delivery/web_push/openssl_text.hpp"
+
 #include <array>
 #include <memory>
 
@@ -39,24 +41,12 @@ struct kdf_closer {
   }
 };
 
-unsigned char* bytes_of(std::string& text) {
-  return reinterpret_cast<unsigned char*>(text.data());
-}
-const unsigned char* bytes_of(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
-
-failure broken(std::string_view what) {
-  ERR_clear_error();
-  return {errc::permanent, "the crypto library failed: " + std::string{what}, {}, {}};
-}
-
 /// HKDF with SHA-256 (RFC 5869), extract and expand.
 result<std::string> hkdf(std::string_view salt, std::string_view secret, std::string_view info, std::size_t size) {
   const std::unique_ptr<EVP_KDF, kdf_closer> kind{EVP_KDF_fetch(nullptr, "HKDF", nullptr)};
   const std::unique_ptr<EVP_KDF_CTX, kdf_closer> context{kind ? EVP_KDF_CTX_new(kind.get()) : nullptr};
   if (!context)
-    return broken("HKDF");
+    return crypto_failure("HKDF");
   std::string digest{"SHA256"}, s{salt}, k{secret}, i{info};
   const std::array<OSSL_PARAM, 5> params{
     OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
@@ -65,7 +55,7 @@ result<std::string> hkdf(std::string_view salt, std::string_view secret, std::st
     OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, i.data(), i.size()), OSSL_PARAM_construct_end()};
   std::string out(size, '\0');
   if (EVP_KDF_derive(context.get(), bytes_of(out), out.size(), params.data()) != 1)
-    return broken("HKDF");
+    return crypto_failure("HKDF");
   return out;
 }
 
@@ -126,14 +116,14 @@ result<std::string> encrypt_push(std::string_view plain, const push_address& to,
            != 1
       || EVP_EncryptFinal_ex(context.get(), sealed + length, &length) != 1
       || EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, tag_size, sealed + record.size()) != 1)
-    return broken("AES-GCM");
+    return crypto_failure("AES-GCM");
   return out;
 }
 
 result<std::string> encrypt_push(std::string_view plain, const push_address& to) {
   std::string salt(salt_size, '\0');
   if (RAND_bytes(bytes_of(salt), salt_size) != 1)
-    return broken("no random bytes");
+    return crypto_failure("no random bytes");
   const auto sender = p256_key::generate();
   if (!sender)
     return sender.error();

@@ -1,5 +1,7 @@
 #include "outbound/delivery/web_push/p256.hpp"
 
+#include "outbound/delivery/web_push/openssl_text.hpp"
+
 #include <array>
 
 #include <openssl/bn.h>
@@ -27,20 +29,6 @@ using big_number = std::unique_ptr<BIGNUM, closer<BN_clear_free>>;
 using signature_handle = std::unique_ptr<ECDSA_SIG, closer<ECDSA_SIG_free>>;
 
 constexpr auto half = p256_signature_size / 2;
-
-unsigned char* bytes_of(std::string& text) {
-  return reinterpret_cast<unsigned char*>(text.data());
-}
-const unsigned char* bytes_of(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
-
-/// OpenSSL keeps what went wrong per thread: left there, it would be found by
-/// whoever asks next.
-failure broken(std::string_view what) {
-  ERR_clear_error();
-  return {errc::permanent, "the crypto library failed: " + std::string{what}, {}, {}};
-}
 
 failure no_key(std::string_view what) {
   ERR_clear_error();
@@ -73,16 +61,16 @@ result<p256_key> p256_key::of(EVP_PKEY* key) {
   std::size_t size = 0;
   if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, bytes_of(point), point.size(), &size) != 1
       || size != point.size())
-    return broken("no public key");
+    return crypto_failure("no public key");
   if (EVP_PKEY_up_ref(key) != 1)
-    return broken("no reference");
+    return crypto_failure("no reference");
   return p256_key{std::shared_ptr<EVP_PKEY>{key, EVP_PKEY_free}, std::move(point)};
 }
 
 result<p256_key> p256_key::generate() {
   const key_handle key{EVP_EC_gen("P-256")};
   if (!key)
-    return broken("no key was made");
+    return crypto_failure("no key was made");
   return of(key.get());
 }
 
@@ -127,7 +115,7 @@ result<std::string> p256_key::agree(std::string_view peer_point) const {
   if (!context || EVP_PKEY_derive_init(context.get()) != 1
       || EVP_PKEY_derive_set_peer(context.get(), peer.get()) != 1
       || EVP_PKEY_derive(context.get(), bytes_of(out), &size) != 1 || size != out.size())
-    return broken("ECDH");
+    return crypto_failure("ECDH");
   return out;
 }
 
@@ -136,16 +124,16 @@ result<std::string> p256_key::sign(std::string_view text) const {
   std::size_t size = 0;
   if (!context || EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, key_.get()) != 1
       || EVP_DigestSign(context.get(), nullptr, &size, bytes_of(text), text.size()) != 1)
-    return broken("ECDSA");
+    return crypto_failure("ECDSA");
   std::string der(size, '\0');
   if (EVP_DigestSign(context.get(), bytes_of(der), &size, bytes_of(text), text.size()) != 1)
-    return broken("ECDSA");
+    return crypto_failure("ECDSA");
   const auto* in = bytes_of(std::string_view{der});
   const signature_handle pair{d2i_ECDSA_SIG(nullptr, &in, static_cast<long>(size))};
   std::string out(p256_signature_size, '\0');
   if (!pair || BN_bn2binpad(ECDSA_SIG_get0_r(pair.get()), bytes_of(out), half) != half
       || BN_bn2binpad(ECDSA_SIG_get0_s(pair.get()), bytes_of(out) + half, half) != half)
-    return broken("ECDSA");
+    return crypto_failure("ECDSA");
   return out;
 }
 

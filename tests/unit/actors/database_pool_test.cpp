@@ -108,12 +108,14 @@ protected:
   }
 
   /// Hands `body` to the pool from an actor of its own.
-  outcome_ptr run(std::function<void(store&)> body, std::chrono::milliseconds within = patience) {
+  outcome_ptr run(std::function<void(store&)> body, std::chrono::milliseconds within = patience,
+                  db_lane lane = db_lane::normal) {
     auto out = std::make_shared<outcome>();
     auto task = std::make_shared<db_task>();
     out->task = task;
     task->name = "task";
     task->expires = std::chrono::steady_clock::now() + within;
+    task->lane = lane;
     task->run = [out, body = std::move(body)](store& db) {
       out->note([&] { ++out->ran; });
       body(db);
@@ -240,6 +242,25 @@ TEST_F(DatabasePoolTest, WhatWaitsRunsInOrder) {
   for (const auto& out : waiting)
     ASSERT_TRUE(out->wait_answered());
   EXPECT_THAT(order, ElementsAre(0, 1, 2, 3, 4));
+}
+
+TEST_F(DatabasePoolTest, UrgentTasksGoFirstAndStarveNobody) {
+  start(1, 20);
+  const auto busy = occupy();
+  std::string order;
+  std::vector<outcome_ptr> waiting;
+  const auto add = [&](char name, db_lane lane) {
+    waiting.push_back(run([&order, name](store&) { order.push_back(name); }, patience, lane));
+    EXPECT_TRUE(eventually([&] { return fact("queued") == std::to_string(waiting.size()); }));
+  };
+  for (const char name : {'a', 'b', 'c'})
+    add(name, db_lane::normal);
+  for (const char name : {'1', '2', '3', '4', '5'})
+    add(name, db_lane::urgent);
+  busy->let_go();
+  for (const auto& out : waiting)
+    ASSERT_TRUE(out->wait_answered());
+  EXPECT_EQ(order, "1234a5bc");
 }
 
 TEST_F(DatabasePoolTest, AFullQueueRefusesAtOnceWithThrottled) {

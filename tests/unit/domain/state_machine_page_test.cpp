@@ -17,7 +17,7 @@ struct named_event {
   const char* name;
 };
 
-constexpr std::array<named_event<post_event>, 9> post_events = {{
+constexpr std::array<named_event<post_event>, 9> named_post_events = {{
   {post_event::submit, "submit"},
   {post_event::approve, "approve"},
   {post_event::reject, "reject"},
@@ -29,7 +29,7 @@ constexpr std::array<named_event<post_event>, 9> post_events = {{
   {post_event::fail, "fail"},
 }};
 
-constexpr std::array<named_event<target_event>, 4> target_events = {{
+constexpr std::array<named_event<target_event>, 4> named_target_events = {{
   {target_event::start, "start"},
   {target_event::succeed, "succeed"},
   {target_event::fail, "fail"},
@@ -65,12 +65,12 @@ std::string page() {
 }
 
 TEST(StateMachinePage, ShowsThePostsTransitions) {
-  const auto table = render_table<post_status>(post_events);
+  const auto table = render_table<post_status>(named_post_events);
   EXPECT_NE(page().find(table), std::string::npos) << "expected in docs/state_machine.md:\n" << table;
 }
 
 TEST(StateMachinePage, ShowsTheTargetsTransitions) {
-  const auto table = render_table<target_status>(target_events);
+  const auto table = render_table<target_status>(named_target_events);
   EXPECT_NE(page().find(table), std::string::npos) << "expected in docs/state_machine.md:\n" << table;
 }
 

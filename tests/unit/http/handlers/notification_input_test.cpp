@@ -57,7 +57,7 @@ TEST(SettingsInputTest, EveryBadFieldIsNamed) {
 
 // -- /internal/notifications ------------------------------------------------------
 
-json request() {
+json notification_request() {
   return {{"tenant_id", to_string(tenant_id::make())},
           {"user_id", to_string(user_id::make())},
           {"type", "payment_failed"},
@@ -66,13 +66,13 @@ json request() {
 }
 
 std::vector<std::string> faults_with(const std::string& field, const json& value, const std::string& key = "") {
-  auto body = request();
+  auto body = notification_request();
   body[field] = value;
   return faults(internal_area::parse_notification_request(body, key));
 }
 
 TEST(NotificationRequestTest, ReadsWhomAndWhat) {
-  auto body = request();
+  auto body = notification_request();
   body["data"] = {{"invoice", 7}};
   body["action_url"] = "/app/billing";
   body["workspace_id"] = to_string(workspace_id::make());
@@ -90,7 +90,7 @@ TEST(NotificationRequestTest, ReadsWhomAndWhat) {
 }
 
 TEST(NotificationRequestTest, TellsEverybodyOnlyWhenAskedTo) {
-  auto body = request();
+  auto body = notification_request();
   body.erase("user_id");
   EXPECT_THAT(faults(internal_area::parse_notification_request(body, "")), ElementsAre("user_id"));
   body["all_users"] = false;
@@ -125,7 +125,7 @@ TEST(NotificationRequestTest, IsStrict) {
   EXPECT_THAT(faults_with("al_users", true), ElementsAre("al_users"));
   EXPECT_THAT(faults_with("title", "t", "two words"), ElementsAre("Idempotency-Key"));
   EXPECT_THAT(faults_with("title", "t", std::string(256, 'k')), ElementsAre("Idempotency-Key"));
-  auto body = request();
+  auto body = notification_request();
   body.erase("user_id");
   for (int i = 0; i < 1'001; ++i)
     body["user_ids"].push_back(to_string(user_id::make()));

@@ -25,7 +25,7 @@ using namespace std::chrono_literals;
 using nlohmann::json;
 
 const user_id olga = user_id::make();
-const std::string channel = to_string(live_channel{live_channel::audience::user, olga.value});
+const std::string olgas_channel = to_string(live_channel{live_channel::audience::user, olga.value});
 
 class LiveSocketTest : public ::testing::Test {
 protected:
@@ -84,13 +84,13 @@ protected:
     return {{"event", "pusher:subscribe"}, {"data", {{"channel", to}, {"auth", auth}}}};
   }
   /// Of the socket that was opened last.
-  void subscribe(raw_websocket& socket, const std::string& to = channel) {
+  void subscribe(raw_websocket& socket, const std::string& to = olgas_channel) {
     ASSERT_TRUE(socket.send(subscription(to, service->sign(socket_id, to))));
     EXPECT_EQ(socket.receive_json(),
               (json{{"event", "pusher_internal:subscription_succeeded"}, {"data", "{}"}, {"channel", to}}));
   }
 
-  void say(const std::string& data, const std::string& to = channel, const std::string& name = "notification.new") {
+  void say(const std::string& data, const std::string& to = olgas_channel, const std::string& name = "notification.new") {
     live_batch batch;
     batch.events.push_back({to, name, "id", data});
     context->realtime->publish(std::move(batch));
@@ -120,7 +120,7 @@ TEST_F(LiveSocketTest, ASubscriberGetsWhatIsSaidOnItsChannel) {
   subscribe(*socket, inbox);
   const auto payload = json{{"title", "\"Ünï\" 🎉"}}.dump();
   say(payload);
-  EXPECT_EQ(socket->receive_json(), (json{{"event", "notification.new"}, {"channel", channel}, {"data", payload}}));
+  EXPECT_EQ(socket->receive_json(), (json{{"event", "notification.new"}, {"channel", olgas_channel}, {"data", payload}}));
   say("{}", inbox, "inbox.item_received");
   EXPECT_EQ(socket->receive_json(), (json{{"event", "inbox.item_received"}, {"channel", inbox}, {"data", "{}"}}));
 }
@@ -131,7 +131,7 @@ TEST_F(LiveSocketTest, WhoUnsubscribesGetsNoMore) {
   subscribe(*socket);
   const auto other = to_string(live_channel{live_channel::audience::workspace, make_uuid_v7()});
   subscribe(*socket, other);
-  ASSERT_TRUE(socket->send(json{{"event", "pusher:unsubscribe"}, {"data", {{"channel", channel}}}}));
+  ASSERT_TRUE(socket->send(json{{"event", "pusher:unsubscribe"}, {"data", {{"channel", olgas_channel}}}}));
   ASSERT_TRUE(socket->send(json{{"event", "pusher:ping"}}));
   EXPECT_EQ(socket->receive_json(), (json{{"event", "pusher:pong"}}));
   say("{}");
@@ -152,9 +152,9 @@ TEST_F(LiveSocketTest, AnUnknownKeyIsToldAndClosed) {
 TEST_F(LiveSocketTest, ABadSignatureSubscribesNobody) {
   start();
   auto socket = open();
-  const auto good = service->sign(socket_id, channel);
-  for (const auto& auth : {std::string{}, good + "0", good.substr(1), service->sign("1.1", channel)}) {
-    ASSERT_TRUE(socket->send(subscription(channel, auth)));
+  const auto good = service->sign(socket_id, olgas_channel);
+  for (const auto& auth : {std::string{}, good + "0", good.substr(1), service->sign("1.1", olgas_channel)}) {
+    ASSERT_TRUE(socket->send(subscription(olgas_channel, auth)));
     EXPECT_EQ(error_code(socket->receive_json()), 4009);
   }
   ASSERT_TRUE(socket->send(subscription("public-news", service->sign(socket_id, "public-news"))));

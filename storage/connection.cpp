@@ -181,4 +181,24 @@ std::optional<instant> read_nullable_instant(const pqxx::field& f) {
   return read_instant(f);
 }
 
+void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\')
+      out += '\\';
+    out += c;
+  }
+  out += '"';
+}
+
+std::string text_array(const std::vector<std::string>& texts) {
+  std::string out = "{";
+  for (const auto& text : texts) {
+    if (out.size() > 1)
+      out += ',';
+    append_quoted(out, text);
+  }
+  return out += '}';
+}
+
 } // namespace carillon::storage

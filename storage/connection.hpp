@@ -170,4 +170,10 @@ std::string uuid_array(const std::vector<Id>& ids) {
   return out += '}';
 }
 
+/// `text`, in quotes, as an array's element.
+void append_quoted(std::string& out, std::string_view text);
+
+/// `{"a","b"}` for `$1::text[]`.
+std::string text_array(const std::vector<std::string>& texts);
+
 } // namespace carillon::storage

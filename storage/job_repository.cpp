@@ -278,20 +278,6 @@ std::string array_of(const Range& range, Render render) {
   return out += '}';
 }
 
-void append_quoted(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\')
-      out += '\\';
-    out += c;
-  }
-  out += '"';
-}
-
-std::string text_array(const std::vector<std::string>& texts) {
-  return array_of(texts, [](std::string& out, const std::string& text) { append_quoted(out, text); });
-}
-
 std::string number_array(const std::vector<std::int64_t>& numbers) {
   return array_of(numbers, [](std::string& out, std::int64_t n) { out += std::to_string(n); });
 }

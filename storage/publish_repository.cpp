@@ -1,7 +1,9 @@
 #include "storage/publish_repository.hpp"
 
 #include <algorithm>
+#include <map>
 #include <random>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -69,15 +71,15 @@ constexpr auto select_without_targets = R"sql(
   RETURNING p.id, p.tenant_id, p.workspace_id, p.created_by_user_id, p.content_text
 )sql";
 
-constexpr auto lock_publishing_post = R"sql(
+constexpr auto lock_publishing_posts = R"sql(
   SELECT id, tenant_id, workspace_id, created_by_user_id, status, content_text, content_variations,
-         hashtags, link_url, revision, deleted_at, scheduled_at
-  FROM carillon.posts WHERE id = $1 AND workspace_id = $2 AND tenant_id = $3 FOR UPDATE
+         hashtags, link_url, revision, deleted_at, scheduled_at, post_type, first_comment
+  FROM carillon.posts WHERE id = ANY($1::uuid[]) AND workspace_id = $2 AND tenant_id = $3 ORDER BY id FOR UPDATE
 )sql";
 
 // Everything about the targets that still have to do something.
 constexpr auto select_open_targets = R"sql(
-  SELECT t.id, t.platform_code, t.content_override, t.retry_count,
+  SELECT t.post_id, t.id, t.platform_code, t.content_override, t.retry_count, t.created_at AS made_at,
          t.next_action_at > clock_timestamp() AS waits, t.next_action_at,
          s.id AS account_id, s.status AS account_status, s.platform_account_id,
          s.metadata ->> 'instance_url' AS instance_url, s.access_token_encrypted,
@@ -89,25 +91,28 @@ constexpr auto select_open_targets = R"sql(
   JOIN carillon.social_accounts s ON s.id = t.social_account_id
   LEFT JOIN carillon.social_platform_integrations i ON i.platforms ? t.platform_code
   LEFT JOIN carillon.publish_attempts a ON a.target_id = t.id AND a.state IN ('open', 'unknown')
-  WHERE t.post_id = $1 AND t.status = 'publishing' ORDER BY t.id
+  WHERE t.post_id = ANY($1::uuid[]) AND t.status = 'publishing' ORDER BY t.post_id, t.id
 )sql";
 
 constexpr auto select_publish_media = R"sql(
-  SELECT storage_path, coalesce(mime_type, 'application/octet-stream'), coalesce(alt_text, '')
-  FROM carillon.post_media WHERE post_id = $1 ORDER BY sort_order, id
+  SELECT post_id, storage_path, coalesce(mime_type, 'application/octet-stream'), coalesce(alt_text, '')
+  FROM carillon.post_media WHERE post_id = ANY($1::uuid[]) ORDER BY post_id, sort_order, id
 )sql";
 
 // The two partial unique indexes decide: no row back means that this target,
 // or another post with the same text on this account, is not settled yet.
-constexpr auto open_attempt = R"sql(
+constexpr auto open_attempts = R"sql(
   INSERT INTO carillon.publish_attempts
     (id, tenant_id, workspace_id, post_id, target_id, social_account_id, number, idempotency_key,
      text_hash, state, node, incarnation, started_at, deadline_at)
-  VALUES ($1, $2, $3, $4, $5, $6,
-          1 + (SELECT count(*) FROM carillon.publish_attempts WHERE post_id = $4 AND target_id = $5), $7,
-          encode(sha256(convert_to($8, 'UTF8')), 'hex'), 'open', $9, $10, clock_timestamp(),
-          clock_timestamp() + $11 * interval '1 millisecond')
-  ON CONFLICT DO NOTHING
+  SELECT c.id, $7, $8, c.post_id, c.target_id, c.account_id,
+         1 + (SELECT count(*) FROM carillon.publish_attempts a WHERE a.post_id = c.post_id AND a.target_id = c.target_id),
+         c.key, encode(sha256(convert_to(c.text, 'UTF8')), 'hex'), 'open', $9, $10, clock_timestamp(),
+         clock_timestamp() + $11 * interval '1 millisecond'
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
+    AS c (id, post_id, target_id, account_id, key, text)
+  ORDER BY c.account_id, c.text
+  ON CONFLICT DO NOTHING RETURNING id
 )sql";
 
 constexpr auto delay_target = R"sql(
@@ -128,6 +133,7 @@ constexpr auto fail_target = R"sql(
 constexpr auto expire_account = R"sql(
   UPDATE carillon.social_accounts SET status = 'token_expired', updated_at = now()
   WHERE id = $1 AND status = 'connected'
+  RETURNING tenant_id, workspace_id, platform, account_name, connected_by_user_id
 )sql";
 
 constexpr auto count_targets = R"sql(
@@ -188,7 +194,7 @@ constexpr auto conclude_attempt = R"sql(
 constexpr auto publish_target = R"sql(
   UPDATE carillon.post_targets
   SET status = 'published', external_post_id = $2, external_post_url = left($3, 500),
-      published_at = clock_timestamp(), error_code = NULL, error_message = NULL,
+      published_at = clock_timestamp(), error_code = $4, error_message = $5,
       next_action_at = NULL, updated_at = now()
   WHERE id = $1
 )sql";
@@ -245,6 +251,8 @@ struct post_row {
   std::string link;
   int revision = 1;
   std::optional<instant> scheduled_at;
+  bool is_thread = false;
+  std::string first_comment;
 };
 
 json parse_json(const pqxx::field& f) {
@@ -253,20 +261,16 @@ json parse_json(const pqxx::field& f) {
   return json::parse(f.c_str(), nullptr, false);
 }
 
-std::optional<post_row> lock_post_of(pqxx::transaction_base& tx, const job& job) {
+std::optional<post_id> post_of(const job& job) {
   const auto payload = json::parse(job.payload, nullptr, false);
   if (!payload.is_object() || !payload.contains("post_id") || !payload["post_id"].is_string())
     return std::nullopt;
-  const auto id = post_id::parse(payload["post_id"].get<std::string>());
-  if (!id)
-    return std::nullopt;
-  const auto rows = exec_planned(tx, lock_publishing_post, to_string(*id), to_string(job.workspace),
-                                   to_string(job.tenant));
-  if (rows.empty())
-    return std::nullopt;
-  const auto row = rows[0];
+  return post_id::parse(payload["post_id"].get<std::string>());
+}
+
+post_row read_publishing_post(const pqxx::row& row, const job& job) {
   post_row post;
-  post.id = *id;
+  post.id = read_id<post_id>(row["id"]);
   post.tenant = job.tenant;
   post.workspace = job.workspace;
   post.author = read_id<user_id>(row["created_by_user_id"]);
@@ -280,20 +284,51 @@ std::optional<post_row> lock_post_of(pqxx::transaction_base& tx, const job& job)
   post.link = text_or_empty(row["link_url"]);
   post.revision = row["revision"].as<int>();
   post.scheduled_at = read_nullable_instant(row["scheduled_at"]);
+  post.is_thread = text_or_empty(row["post_type"]) == to_string(post_type::thread);
+  post.first_comment = text_or_empty(row["first_comment"]);
   return post;
 }
 
-std::string text_for(const post_row& post, const std::string& override_text,
-                     const std::string& platform) {
-  std::string base = post.text;
-  if (!override_text.empty()) {
-    base = override_text;
-  } else if (post.variations.is_object()) {
-    const auto i = post.variations.find(platform);
-    if (i != post.variations.end() && i->is_string() && !i->get<std::string>().empty())
-      base = i->get<std::string>();
-  }
-  return compose_post_text(base, post.hashtags, post.link);
+std::optional<post_row> lock_post_of(pqxx::transaction_base& tx, const job& job) {
+  const auto id = post_of(job);
+  if (!id)
+    return std::nullopt;
+  const auto rows = exec_planned(tx, lock_publishing_posts, uuid_array(std::vector<post_id>{*id}),
+                                 to_string(job.workspace), to_string(job.tenant));
+  return rows.empty() ? std::nullopt : std::optional{read_publishing_post(rows[0], job)};
+}
+
+/// A network's own text, first comment or audience: `content_variations` has
+/// for each network either a text or an object of these.
+std::string variation_of(const post_row& post, const std::string& platform, const char* what) {
+  if (!post.variations.is_object())
+    return {};
+  const auto i = post.variations.find(platform);
+  if (i == post.variations.end())
+    return {};
+  if (i->is_string())
+    return std::string_view{what} == "text" ? i->get<std::string>() : std::string{};
+  if (!i->is_object())
+    return {};
+  const auto field = i->find(what);
+  return field != i->end() && field->is_string() ? field->get<std::string>() : std::string{};
+}
+
+/// What goes out for a target, but for the account and the key.
+outgoing_post content_for(const post_row& post, const std::string& override_text, const std::string& platform,
+                          const std::vector<outgoing_media>& media) {
+  const auto first_filled = [](std::initializer_list<std::string> texts) {
+    const auto i = std::find_if(texts.begin(), texts.end(), [](const std::string& t) { return !t.empty(); });
+    return i == texts.end() ? std::string{} : *i;
+  };
+  outgoing_post out;
+  out.text = compose_post_text(first_filled({override_text, variation_of(post, platform, "text"), post.text}),
+                               post.hashtags, post.link);
+  out.media = media;
+  out.is_thread = post.is_thread;
+  out.first_comment = first_filled({variation_of(post, platform, "first_comment"), post.first_comment});
+  out.visibility = variation_of(post, platform, "visibility");
+  return out;
 }
 
 /// Same target and revision, same key, so that a repeat is harmless on a
@@ -425,10 +460,38 @@ void retry_or_fail(pqxx::transaction_base& tx, const attempt_row& attempt, const
   exec_planned(tx, retry_target, attempt.target, delay.count(), code, text);
 }
 
+/// The account needs its owner: marked, and whoever connected it is told.
+/// Only the first one who finds it connected does so, so nobody is told for
+/// every post.
+void mark_account_expired(pqxx::transaction_base& tx, const std::string& account,
+                          const std::string& correlation_id, hints& told) {
+  const auto marked = exec_planned(tx, expire_account, account);
+  if (marked.empty())
+    return;
+  const auto row = marked[0];
+  const auto platform = text_or_empty(row["platform"]);
+  const auto known = parse<network>(platform);
+  new_notification message;
+  message.tenant = read_id<tenant_id>(row["tenant_id"]);
+  message.workspace = read_id<workspace_id>(row["workspace_id"]);
+  message.user = read_id<user_id>(row["connected_by_user_id"]);
+  message.correlation_id = correlation_id;
+  message.type = notification_type::account_token_expired;
+  message.title = "Social account has to be reconnected";
+  message.message = (known ? std::string{label(*known)} : platform) + " no longer accepts the token of "
+                    + excerpt(text_or_empty(row["account_name"])) + ". Posts for it fail until it is connected again.";
+  message.action_url = "/app/w/" + to_string(message.workspace) + "/social-accounts";
+  message.data = json{{"account_id", account},
+                      {"workspace_id", to_string(message.workspace)},
+                      {"platform", platform},
+                      {"reason", "token refused or expired"}}.dump();
+  write_notification(tx, message, told);
+}
+
 /// What a failed call means for its target.
 void record_failure(pqxx::transaction_base& tx, const job& job, attempt_id id,
                     const attempt_row& attempt, const failure& why,
-                    std::int64_t latency, const publish_rules& rules) {
+                    std::int64_t latency, const publish_rules& rules, hints& told) {
   append_job_error(tx, job.id, std::string{to_string(why.code)} + ": " + why.detail);
   switch (why.code) {
     case errc::outcome_unknown:
@@ -440,15 +503,23 @@ void record_failure(pqxx::transaction_base& tx, const job& job, attempt_id id,
       retry_or_fail(tx, attempt, "PUBLISH_ERROR", throttled_text,
                     why.retry_after.value_or(std::chrono::milliseconds{0}), rules);
       break;
-    case errc::transient:
     case errc::cancelled:
+      if (why.retry_after) {
+        // The gateway kept a wait that the network had asked for: no call was
+        // made, so none of the tries is used up.
+        settle_attempt(tx, id, "failed", "THROTTLED", why.detail, latency);
+        exec_planned(tx, delay_target, attempt.target, std::max(*why.retry_after, check_interval).count());
+        break;
+      }
+      [[fallthrough]];
+    case errc::transient:
       settle_attempt(tx, id, "failed", "EXCEPTION", why.detail, latency);
       retry_or_fail(tx, attempt, "EXCEPTION", unreachable_text,
                     why.retry_after.value_or(std::chrono::milliseconds{0}), rules);
       break;
     case errc::unauthorized:
       settle_attempt(tx, id, "refused", "TOKEN_EXPIRED", why.detail, latency);
-      exec_planned(tx, expire_account, attempt.account);
+      mark_account_expired(tx, attempt.account, job.correlation_id, told);
       exec_planned(tx, fail_target, attempt.target, "TOKEN_EXPIRED",
                      "The network no longer accepts this account's token. Reconnect the account.");
       break;
@@ -463,7 +534,9 @@ void record_success(pqxx::transaction_base& tx, attempt_id id, const attempt_row
                     const public_post& post, std::optional<std::int64_t> latency) {
   settle_attempt(tx, id, "succeeded", {}, {}, latency, &post);
   if (attempt.target_state != target_status::published)
-    exec_planned(tx, publish_target, attempt.target, post.id, null_if_empty(post.url));
+    exec_planned(tx, publish_target, attempt.target, post.id, null_if_empty(post.url),
+                 null_if_empty(post.left_out.empty() ? "" : "INCOMPLETE"),
+                 null_if_empty(std::string{first_characters(post.left_out, 500)}));
 }
 
 /// Roll-up after an outcome, only under the fence.
@@ -476,6 +549,79 @@ publish_progress finish(pqxx::transaction_base& tx, bool fenced, const std::opti
   out.settled = roll_up(tx, *post, job, job_state::succeeded, out.after_commit);
   return out;
 }
+
+/// A post that is being planned, and where its plan goes.
+struct post_at_work {
+  post_row post;
+  const carillon::job* job;
+  publish_plan* plan;
+  std::vector<outgoing_media> media;
+  bool media_missing = false;
+};
+
+/// The posts of `jobs` that are publishing, locked, by id. The jobs of the
+/// others end silently: not there, or not publishing any more (contract §4.2).
+std::map<std::string, post_at_work> lock_publishing(pqxx::transaction_base& tx, const std::vector<const job*>& jobs,
+                                                    std::vector<publish_plan>& plans) {
+  std::map<std::string, std::size_t> wanted;
+  std::vector<post_id> ids;
+  for (std::size_t i = 0; i < jobs.size(); ++i)
+    if (const auto id = post_of(*jobs[i]); id && wanted.emplace(to_string(*id), i).second)
+      ids.push_back(*id);
+  std::map<std::string, post_at_work> out;
+  for (const auto& row : exec_planned(tx, lock_publishing_posts, uuid_array(ids), to_string(jobs.front()->workspace),
+                                      to_string(jobs.front()->tenant))) {
+    const auto text = row["id"].as<std::string>();
+    const auto i = wanted.at(text);
+    auto post = read_publishing_post(row, *jobs[i]);
+    if (post.status == post_status::publishing)
+      out.emplace(text, post_at_work{std::move(post), jobs[i], &plans[i], {}});
+  }
+  std::vector<job_id> ended;
+  for (std::size_t i = 0; i < jobs.size(); ++i)
+    if (std::none_of(out.begin(), out.end(), [&](const auto& one) { return one.second.job == jobs[i]; })) {
+      ended.push_back(jobs[i]->id);
+      plans[i].settled = true;
+    }
+  if (!ended.empty())
+    move_to_history(tx, ended, job_state::succeeded);
+  return out;
+}
+
+/// Attempt rows of one workspace, opened by one statement.
+class attempts_to_open {
+public:
+  void add(const planned_call& call, const post_row& post, const std::string& account) {
+    ids_.push_back(call.attempt);
+    posts_.push_back(post.id);
+    targets_.push_back(call.target);
+    accounts_.push_back(account);
+    keys_.push_back(call.post.idempotency_key);
+    texts_.push_back(normalise_text(call.post.text));
+  }
+
+  /// Those that may be made now.
+  std::set<attempt_id> open(pqxx::transaction_base& tx, const job& job, const node_identity& me,
+                            std::chrono::milliseconds call_timeout) const {
+    std::set<attempt_id> out;
+    if (ids_.empty())
+      return out;
+    for (const auto& row : exec_planned(tx, open_attempts, uuid_array(ids_), uuid_array(posts_), uuid_array(targets_),
+                                        text_array(accounts_), text_array(keys_), text_array(texts_),
+                                        to_string(job.tenant), to_string(job.workspace), me.node, me.incarnation,
+                                        call_timeout.count()))
+      out.insert(read_id<attempt_id>(row[0]));
+    return out;
+  }
+
+private:
+  std::vector<attempt_id> ids_;
+  std::vector<post_id> posts_;
+  std::vector<target_id> targets_;
+  std::vector<std::string> accounts_;
+  std::vector<std::string> keys_;
+  std::vector<std::string> texts_;
+};
 
 } // namespace
 
@@ -542,25 +688,42 @@ result<int> publish_repository::repair(const node_identity& me, const shard_list
   });
 }
 
-result<publish_plan> publish_repository::plan(const node_identity& me, const job& job,
-                                              const publish_rules& rules,
-                                              std::chrono::milliseconds call_timeout) {
-  auto planned = db_.transact("plan-publishing", [&](pqxx::work& tx) -> result<publish_plan> {
+result<std::vector<publish_plan>> publish_repository::plan(const node_identity& me,
+                                                           const std::vector<const job*>& jobs,
+                                                           const publish_rules& rules,
+                                                           std::chrono::milliseconds call_timeout) {
+  using answer = std::vector<publish_plan>;
+  auto planned = db_.transact("plan-publishing", [&](pqxx::work& tx) -> result<answer> {
     if (!hold_fence(tx, me))
       return fenced_out(me);
-    publish_plan out;
-    const auto post = lock_post_of(tx, job);
-    if (!post || post->status != post_status::publishing) {
-      // Contract §4.2: not there, or not publishing any more, ends silently.
-      move_to_history(tx, {job.id}, job_state::succeeded);
-      out.settled = true;
+    answer out(jobs.size());
+    auto active = lock_publishing(tx, jobs, out);
+    if (active.empty())
       return out;
+    std::vector<post_id> ids;
+    for (const auto& [text, one] : active)
+      ids.push_back(one.post.id);
+    const auto posts = uuid_array(ids);
+    for (const auto& row : exec_planned(tx, select_publish_media, posts)) {
+      auto& one = active.at(row[0].as<std::string>());
+      auto path = row[1].as<std::string>();
+      if (rules.objects) {
+        auto file = rules.objects->local_file(object_key(one.post.tenant, one.post.workspace, path));
+        if (!file) {
+          one.media_missing = true;
+          continue;
+        }
+        path = std::move(*file);
+      }
+      one.media.push_back({std::move(path), row[2].as<std::string>(), row[3].as<std::string>()});
     }
-    std::vector<outgoing_media> media;
-    for (const auto& row : exec_planned(tx, select_publish_media, to_string(post->id)))
-      media.push_back({row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>()});
 
-    for (const auto& row : exec_planned(tx, select_open_targets, to_string(post->id))) {
+    attempts_to_open wanted;
+    for (const auto& row : exec_planned(tx, select_open_targets, posts)) {
+      const auto found = active.find(row["post_id"].as<std::string>());
+      if (found == active.end())
+        continue;
+      auto& [post, job, plan, media, media_missing] = found->second;
       const auto target = row["id"].as<std::string>();
       const auto platform = row["platform_code"].as<std::string>();
       const bool waits = !row["waits"].is_null() && row["waits"].as<bool>();
@@ -575,7 +738,11 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
         return tokens_.decrypt(row["access_token_encrypted"].as<std::string>(),
                                bound_to(read_id<social_account_id>(row["account_id"]), "access_token"));
       };
-      const auto text = text_for(*post, text_or_empty(row["content_override"]), platform);
+      auto content = content_for(post, text_or_empty(row["content_override"]), platform, media);
+      content.idempotency_key = idempotency_key(target, post.revision);
+      content.made_at = read_instant(row["made_at"]);
+      content.correlation_id = job->correlation_id;
+      content.timeout = call_timeout;
 
       if (!row["attempt_id"].is_null()) {
         if (waits)
@@ -594,8 +761,8 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
           continue;
         }
         account.access_token = std::move(*token);
-        out.checks.push_back({attempt, *target_id::parse(target), std::move(account), text,
-                              read_instant(row["started_at"])});
+        content.account = std::move(account);
+        plan->checks.push_back({attempt, *target_id::parse(target), std::move(content), read_instant(row["started_at"])});
         continue;
       }
       if (waits)
@@ -604,13 +771,22 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
       const auto fail = [&](const char* code, const char* reason) {
         exec_planned(tx, fail_target, target, code, reason);
       };
-      const auto known = parse<network>(platform);
-      if (!known || std::find(rules.networks.begin(), rules.networks.end(), *known) == rules.networks.end()) {
-        fail("UNKNOWN_PLATFORM", "Publishing to this network is not available.");
+      if (const auto refusal = why_not_publishable(platform, rules.networks)) {
+        exec_planned(tx, fail_target, target, std::string{refusal->code}, refusal->reason);
+        continue;
+      }
+      if (media_missing) {
+        // A folder that is away for a moment looks the same as a file that is
+        // gone: only the last try tells.
+        attempt_row again;
+        again.target = target;
+        again.retry_count = row["retry_count"].as<int>();
+        retry_or_fail(tx, again, "PUBLISH_ERROR", "A media file of the post is not there.",
+                      std::chrono::milliseconds{0}, rules);
         continue;
       }
       if (row["account_status"].as<std::string>() == "token_expired" || flag("token_expired")) {
-        exec_planned(tx, expire_account, row["account_id"].as<std::string>());
+        mark_account_expired(tx, row["account_id"].as<std::string>(), job->correlation_id, plan->after_commit);
         fail("TOKEN_EXPIRED", "The account's token has expired. Reconnect the account.");
         continue;
       }
@@ -631,35 +807,35 @@ result<publish_plan> publish_repository::plan(const node_identity& me, const job
       planned_call call;
       call.attempt = attempt_id::make();
       call.target = *target_id::parse(target);
+      call.post = std::move(content);
       call.post.account = std::move(account);
-      call.post.text = text;
-      call.post.media = media;
-      call.post.idempotency_key = idempotency_key(target, post->revision);
-      call.post.correlation_id = job.correlation_id;
-      call.post.timeout = call_timeout;
       if (row["retry_count"].as<int>() == 0)
-        call.due = post->scheduled_at;
-      const auto opened = exec_planned(tx, open_attempt, to_string(call.attempt), to_string(post->tenant), to_string(post->workspace),
-        to_string(post->id), target, row["account_id"].as<std::string>(), call.post.idempotency_key,
-        normalise_text(text), me.node, me.incarnation, call_timeout.count());
-      if (opened.affected_rows() == 0) {
-        exec_planned(tx, delay_target, target, check_interval.count());
-        continue;
-      }
-      out.calls.push_back(std::move(call));
+        call.due = post.scheduled_at;
+      wanted.add(call, post, row["account_id"].as<std::string>());
+      plan->calls.push_back(std::move(call));
     }
 
-    if (out.calls.empty() && out.checks.empty()) {
-      out.settled = roll_up(tx, *post, job, job_state::succeeded, out.after_commit);
-      if (!out.settled) {
-        const auto next = exec_planned(tx, count_targets, to_string(post->id))[0][3];
-        out.resumes_in = std::chrono::milliseconds{next.as<std::int64_t>()};
-        exec_planned(tx, reschedule_job, to_string(job.id), out.resumes_in->count());
+    const auto opened = wanted.open(tx, *jobs.front(), me, call_timeout);
+    for (auto& [text, one] : active) {
+      auto& [post, job, plan, media, media_missing] = one;
+      std::erase_if(plan->calls, [&](const planned_call& call) {
+        if (opened.contains(call.attempt))
+          return false;
+        exec_planned(tx, delay_target, to_string(call.target), check_interval.count());
+        return true;
+      });
+      if (!plan->calls.empty() || !plan->checks.empty())
+        continue;
+      plan->settled = roll_up(tx, post, *job, job_state::succeeded, plan->after_commit);
+      if (!plan->settled) {
+        const auto next = exec_planned(tx, count_targets, to_string(post.id))[0][3];
+        plan->resumes_in = std::chrono::milliseconds{next.as<std::int64_t>()};
+        exec_planned(tx, reschedule_job, to_string(job->id), plan->resumes_in->count());
       }
     }
     return out;
   });
-  if (planned && !planned->calls.empty())
+  if (planned && std::any_of(planned->begin(), planned->end(), [](const auto& p) { return !p.calls.empty(); }))
     crash_point(crash_points::after_attempt);
   return planned;
 }
@@ -676,17 +852,20 @@ result<publish_progress> publish_repository::record(const node_identity& me, con
     if (!row)
       return publish_progress{true, {}};
     crash_point(crash_points::before_record);
+    hints told;
     if (outcome) {
       // A network's yes is never thrown away, whoever settled it meanwhile.
       if (row->state != "succeeded")
         record_success(tx, attempt, *row, *outcome, latency.count());
     } else if (row->is_unsettled()) {
       if (fenced || outcome.error().code == errc::outcome_unknown)
-        record_failure(tx, job, attempt, *row, outcome.error(), latency.count(), rules);
+        record_failure(tx, job, attempt, *row, outcome.error(), latency.count(), rules, told);
       else
         settle_attempt(tx, attempt, "unknown", {}, outcome.error().detail, latency.count());
     }
-    return finish(tx, fenced, post, job);
+    auto progress = finish(tx, fenced, post, job);
+    progress.after_commit.insert(progress.after_commit.end(), told.begin(), told.end());
+    return progress;
   });
   crash_point(crash_points::after_record);
   return recorded;

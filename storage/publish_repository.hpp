@@ -14,8 +14,9 @@ public:
   result<started_posts> start_due(const node_identity& me, const shard_list& shards,
                                   int limit) override;
   result<int> repair(const node_identity& me, const shard_list& shards) override;
-  result<publish_plan> plan(const node_identity& me, const job& job, const publish_rules& rules,
-                            std::chrono::milliseconds call_timeout) override;
+  result<std::vector<publish_plan>> plan(const node_identity& me, const std::vector<const job*>& jobs,
+                                         const publish_rules& rules,
+                                         std::chrono::milliseconds call_timeout) override;
   result<publish_progress> record(const node_identity& me, const job& job, attempt_id attempt,
                                   const result<public_post>& outcome,
                                   std::chrono::milliseconds latency,

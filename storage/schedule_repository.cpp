@@ -150,10 +150,6 @@ std::string array_of(const Range& range, Text text) {
   return out += '}';
 }
 
-std::string text_array(const std::vector<std::string>& texts) {
-  return array_of(texts, [](const std::string& text) { return text; });
-}
-
 schedule_entry entry_from(const pqxx::row& row) {
   schedule_entry out;
   out.workspace = read_id<workspace_id>(row["workspace_id"]);

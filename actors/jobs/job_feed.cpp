@@ -26,7 +26,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds look_back{250};
 constexpr milliseconds sweep_look_back{5'000};
 constexpr milliseconds full_read_every{30'000};
-/// The first hint is acted on at once; those of a burst share their reads.
+/// A read at a hint also meets what is in hand already. With little in hand
+/// each hint is acted on at once; with more, those of a burst share their
+/// reads, and reading takes at most a fifth of the time.
+constexpr std::size_t little_in_hand = 32;
 constexpr milliseconds read_spacing{10};
 /// A hint of the feed to itself: the read that was put off.
 constexpr std::int64_t put_off = -1;
@@ -101,6 +104,7 @@ struct job_feed_state {
   std::uint64_t wake_generation = 0;
   std::optional<time_point> wake_at;
   time_point last_read{};
+  time_point::duration read_took{};
   bool read_pending = false;
 
   std::bitset<shard_count> draining;
@@ -486,8 +490,8 @@ void read_due(self_pointer self, read_kind how) {
   // What lies behind the last read is read at once; else nothing is lost by
   // looking again a moment later.
   const auto now = clock_now(self);
-  const auto next = state.last_read + read_spacing;
-  if (state.caught_up && how != read_kind::full && now < next) {
+  const auto next = state.last_read + std::max<time_point::duration>(read_spacing, 4 * state.read_took);
+  if (state.caught_up && state.in_hand.size() > little_in_hand && how != read_kind::full && now < next) {
     state.read_again = std::max(how, state.read_again.value_or(read_kind::next));
     if (!std::exchange(state.read_pending, true))
       self->delayed_send(self, std::chrono::ceil<milliseconds>(next - now), atom::hint_v, put_off);
@@ -511,6 +515,7 @@ void read_due(self_pointer self, read_kind how) {
     [self, asked_as = state.me->incarnation](result<due_jobs> due) {
       auto& state = self->state;
       state.reading = false;
+      state.read_took = clock_now(self) - state.last_read;
       if (!state.me || state.me->incarnation != asked_as) {
         check_drained(self);
         return;

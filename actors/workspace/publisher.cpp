@@ -12,6 +12,8 @@ namespace {
 constexpr std::chrono::milliseconds shortest_call{500};
 constexpr std::chrono::milliseconds longest_read{10'000};
 constexpr std::chrono::milliseconds retry_write_after{500};
+/// Posts that one transaction plans.
+constexpr std::size_t most_planned = 32;
 /// The reads go back a little further than the attempt: clocks differ.
 constexpr std::chrono::seconds read_margin{120};
 
@@ -34,7 +36,7 @@ struct publisher_state {
 
 using self_pointer = job_runner_actor::stateful_pointer<publisher_state>;
 
-void plan(self_pointer self, const run_ptr& r);
+void plan(self_pointer self, std::vector<run_ptr> runs);
 void start_next(self_pointer self);
 
 /// Lets `step` run in this actor; for callbacks of other threads.
@@ -66,7 +68,7 @@ void one_done(self_pointer self, const run_ptr& r, bool settled) {
   if (settled)
     finish(self, r, job_report::kind::concluded);
   else
-    plan(self, r);
+    plan(self, {r});
 }
 
 /// Writes what was learned; tries again while it can, since a network's
@@ -158,18 +160,16 @@ void check(self_pointer self, const run_ptr& r, planned_check planned) {
   const auto timeout = std::min({longest_read, state.context->settings.publish_timeout,
                                  std::max(state.context->lease.remaining(), shortest_call)});
   const auto begun = lease_clock::steady::now();
-  const auto gateway = state.context->gateways.find(planned.account.platform);
+  const auto gateway = state.context->gateways.find(planned.post.account.platform);
   if (gateway == state.context->gateways.end()) {
     record_check(self, r, planned.attempt,
                  std::make_shared<result<std::vector<public_post>>>(failure{errc::permanent, "no gateway", {}, {}}), begun);
     return;
   }
-  gateway->second->list_recent(
-    planned.account, planned.started_at - read_margin, timeout,
+  gateway->second->find_published(
+    std::move(planned.post), planned.started_at - read_margin, timeout,
     [handle = job_runner_actor{self}, self, r, attempt = planned.attempt,
-     wanted = normalise_text(planned.text), begun](result<std::vector<public_post>> seen) {
-      if (seen)
-        std::erase_if(*seen, [&](const public_post& post) { return post.text != wanted; });
+     begun](result<std::vector<public_post>> seen) {
       resume(handle, [self, r, attempt, begun,
                       shared = std::make_shared<const result<std::vector<public_post>>>(std::move(seen))] {
         record_check(self, r, attempt, shared, begun);
@@ -196,50 +196,71 @@ void carry_out(self_pointer self, const run_ptr& r, publish_plan planned,
     check(self, r, std::move(next));
 }
 
-void plan(self_pointer self, const run_ptr& r) {
+/// What becomes of runs whose plan could not be made.
+void plan_failed(self_pointer self, const std::vector<run_ptr>& runs, const failure& why) {
+  const bool passes = why.code == errc::transient || why.code == errc::throttled || why.code == errc::outcome_unknown;
+  if (runs.size() > 1 && why.code != errc::cancelled) {
+    // One of them may be to blame: the others shall not suffer for it.
+    for (const auto& r : runs)
+      plan(self, {r});
+    return;
+  }
+  for (const auto& r : runs)
+    if (why.code == errc::cancelled) // Fenced out: the new owner runs it.
+      finish(self, r, job_report::kind::concluded);
+    else if (passes)
+      finish(self, r, job_report::kind::postponed, why.detail, std::chrono::milliseconds{1'000});
+    else
+      finish(self, r, job_report::kind::retry, why.detail);
+}
+
+void plan(self_pointer self, std::vector<run_ptr> runs) {
   auto& state = self->state;
   // No outside call may outlive the lease under which it was decided.
   const auto timeout = std::min(state.context->settings.publish_timeout,
                                 state.context->lease.remaining() - shortest_call);
   if (timeout < shortest_call) {
-    finish(self, r, job_report::kind::postponed, {}, std::chrono::milliseconds{1'000});
+    for (const auto& r : runs)
+      finish(self, r, job_report::kind::postponed, {}, std::chrono::milliseconds{1'000});
     return;
   }
   const auto deadline = lease_clock::steady::now() + timeout;
-  ask_database<publish_plan>(
+  std::vector<running_job_ptr> jobs;
+  for (const auto& r : runs)
+    jobs.push_back(r->job);
+  ask_database<std::vector<publish_plan>>(
     self, state.context->databases.background, "plan-publishing", state.context->settings.database_timeout,
-    [job = r->job, timeout, &rules = state.context->settings.publishing](store& db) {
-      return db.publishing().plan(job->owner, job->work(), rules, timeout);
+    [jobs = std::move(jobs), timeout, &rules = state.context->settings.publishing](store& db) {
+      std::vector<const job*> works;
+      for (const auto& one : jobs)
+        works.push_back(&one->work());
+      return db.publishing().plan(jobs.front()->owner, works, rules, timeout);
     },
-    [self, r, deadline](result<publish_plan> planned) {
-      if (planned) {
-        carry_out(self, r, std::move(*planned), deadline);
+    [self, runs = std::move(runs), deadline](result<std::vector<publish_plan>> planned) {
+      if (!planned) {
+        plan_failed(self, runs, planned.error());
         return;
       }
-      switch (planned.error().code) {
-        case errc::cancelled: // Fenced out: the new owner runs it.
-          finish(self, r, job_report::kind::concluded);
-          break;
-        case errc::transient:
-        case errc::throttled:
-        case errc::outcome_unknown:
-          finish(self, r, job_report::kind::postponed, planned.error().detail, std::chrono::milliseconds{1'000});
-          break;
-        default:
-          finish(self, r, job_report::kind::retry, planned.error().detail);
-      }
+      for (std::size_t i = 0; i < runs.size(); ++i)
+        carry_out(self, runs[i], std::move((*planned)[i]), deadline);
     },
     db_lane::urgent);
 }
 
 void start_next(self_pointer self) {
   auto& state = self->state;
-  while (!state.waiting.empty() && state.active < state.context->hot.publishing_per_workspace.load()) {
-    auto r = std::make_shared<run>(run{std::move(state.waiting.front()), 0});
+  std::vector<run_ptr> runs;
+  while (!state.waiting.empty() && state.active < state.context->hot.publishing_per_workspace.load()
+         && runs.size() < most_planned
+         && (runs.empty() || state.waiting.front()->owner.incarnation == runs.front()->job->owner.incarnation)) {
+    runs.push_back(std::make_shared<run>(run{std::move(state.waiting.front()), 0}));
     state.waiting.pop_front();
     ++state.active;
-    plan(self, r);
   }
+  if (runs.empty())
+    return;
+  plan(self, std::move(runs));
+  start_next(self);
 }
 
 job_runner_actor::behavior_type publisher(self_pointer self, engine_context_ptr context,

@@ -10,6 +10,7 @@
 #include "domain/hint.hpp"
 #include "domain/job.hpp"
 #include "domain/ownership.hpp"
+#include "domain/ports/object_store.hpp"
 #include "domain/ports/social_gateway.hpp"
 #include "domain/result.hpp"
 
@@ -24,6 +25,8 @@ struct publish_rules {
   double retry_jitter = 0.1;
   /// Those with a gateway; a target elsewhere fails with UNKNOWN_PLATFORM.
   std::vector<network> networks{network::mastodon};
+  /// Where media lie; null: their paths are files of this node.
+  object_store* objects = nullptr;
 };
 
 struct started_posts {
@@ -45,8 +48,7 @@ struct planned_call {
 struct planned_check {
   attempt_id attempt;
   target_id target;
-  account_credentials account;
-  std::string text;
+  outgoing_post post; ///< As it was sent.
   instant started_at{};
 };
 
@@ -82,12 +84,12 @@ public:
   /// gets one; an author of a due post without targets is told, once.
   virtual result<int> repair(const node_identity& me, const shard_list& shards) = 0;
 
-  /// Decides what to do for a post: fails what cannot be called, opens
-  /// attempts for what can (deadline `call_timeout` from now), lists what
-  /// must be asked for. Fenced.
-  virtual result<publish_plan> plan(const node_identity& me, const job& job,
-                                    const publish_rules& rules,
-                                    std::chrono::milliseconds call_timeout)
+  /// Decides what to do for the posts of `jobs`, which are of one workspace:
+  /// fails what cannot be called, opens attempts for what can (deadline
+  /// `call_timeout` from now), lists what must be asked for. A plan for each
+  /// job, in their order, all in one transaction. Fenced.
+  virtual result<std::vector<publish_plan>> plan(const node_identity& me, const std::vector<const job*>& jobs,
+                                                 const publish_rules& rules, std::chrono::milliseconds call_timeout)
     = 0;
 
   /// Writes what the network said. Learned facts are written also when the

@@ -1,6 +1,7 @@
 // Spec §8.2, §12 and §14: PublishPost, its retries and its four outcomes.
 
 #include <future>
+#include <map>
 
 #include "tests/integration/engine/publishing_fixture.hpp"
 
@@ -125,6 +126,93 @@ TEST_F(PublishPostJobTest, ATokenThatIsRefusedMarksTheAccount) {
   EXPECT_EQ(count("social_accounts WHERE status = 'token_expired'"), "1");
 }
 
+TEST_F(PublishPostJobTest, AnAccountThatIsRefusedIsToldOfOnceHoweverManyPostsItHas) {
+  const auto account = data.add_account(data.workspace);
+  for (int i = 0; i < 3; ++i)
+    data.add_target(data.add_scheduled_post(data.workspace, "post " + std::to_string(i), "now() - interval '1 second'"),
+                    account);
+  ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 3);
+  const auto all = *jobs.list(scope::maintenance("test"), publish_jobs());
+  std::vector<attempt_id> open;
+  for (const auto& j : all)
+    open.push_back(plan(j)->calls.at(0).attempt);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    ASSERT_TRUE(record(all[i], open[i], failure{errc::unauthorized, "401", {}, {}}));
+  EXPECT_EQ(count("post_targets WHERE error_code = 'TOKEN_EXPIRED'"), "3");
+  EXPECT_EQ(count("notifications WHERE type = 'account_token_expired'"), "1");
+  EXPECT_EQ(db.exec("SELECT data ->> 'account_id' FROM carillon.notifications WHERE type = 'account_token_expired'"),
+            to_string(account));
+}
+
+TEST_F(PublishPostJobTest, NoTransientTroubleEverDisconnectsAnAccount) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  for (int i = 0; i < 4; ++i) {
+    skip_waits();
+    ASSERT_TRUE(record(j, plan(j)->calls.at(0).attempt, failure{i % 2 ? errc::throttled : errc::transient, "no", {}, {}}));
+  }
+  EXPECT_EQ(target_status(targets[0]), "failed");
+  EXPECT_EQ(count("social_accounts WHERE status = 'connected'"), "1");
+  EXPECT_EQ(count("notifications WHERE type = 'account_token_expired'"), "0");
+}
+
+TEST_F(PublishPostJobTest, AWaitThatIsKeptWithoutACallUsesUpNoTry) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  for (int i = 0; i < 6; ++i) {
+    skip_waits();
+    ASSERT_TRUE(record(j, plan(j)->calls.at(0).attempt, failure{errc::cancelled, "not sent", {}, 300s}));
+    EXPECT_EQ(target_column(targets[0], "next_action_at > now() + interval '290 seconds'"), "t");
+  }
+  EXPECT_EQ(target_column(targets[0], "retry_count"), "0");
+  EXPECT_EQ(target_status(targets[0]), "publishing");
+}
+
+TEST_F(PublishPostJobTest, ANetworkWithoutAGatewaySaysWhyInWords) {
+  const auto post = data.add_scheduled_post(data.workspace, "hello", "now() - interval '1 second'");
+  std::map<std::string, target_id> on;
+  for (const std::string platform : {"facebook", "instagram", "linkedin", "twitter", "whatsapp", "bluesky"})
+    on.emplace(platform, data.add_target(post, data.add_account(data.workspace, platform)));
+  rules.networks = {network::mastodon, network::bluesky};
+  ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 1);
+  const auto planned = plan(job_of(post));
+  EXPECT_EQ(planned->calls.size(), 1u) << "Bluesky can be called";
+  for (const std::string platform : {"facebook", "instagram", "linkedin", "twitter"}) {
+    EXPECT_EQ(target_column(on.at(platform), "error_code"), "UNKNOWN_PLATFORM") << platform;
+    EXPECT_EQ(target_column(on.at(platform), "error_message LIKE '%not available in this version%'"), "t");
+  }
+  EXPECT_EQ(target_column(on.at("whatsapp"), "error_code"), "PUBLISH_ERROR");
+  EXPECT_EQ(target_column(on.at("whatsapp"), "error_message LIKE '%nothing can be scheduled%'"), "t");
+}
+
+TEST_F(PublishPostJobTest, ANetworksOwnTextCommentAndAudienceGoOutThere) {
+  const auto post = start_post(2);
+  db.exec("UPDATE carillon.posts SET post_type = 'thread', first_comment = 'For all', content_variations = "
+          "'{\"mastodon\": {\"text\": \"Own words\", \"first_comment\": \"Own comment\", \"visibility\": \"unlisted\"}}'");
+  db.exec("UPDATE carillon.post_targets SET content_override = 'Only here' WHERE id = '" + to_string(targets[1]) + "'");
+  const auto planned = plan(job_of(post));
+  ASSERT_EQ(planned->calls.size(), 2u);
+  for (const auto& call : planned->calls) {
+    EXPECT_EQ(call.post.text, call.target == targets[1] ? "Only here" : "Own words");
+    EXPECT_EQ(call.post.first_comment, "Own comment");
+    EXPECT_EQ(call.post.visibility, "unlisted");
+    EXPECT_TRUE(call.post.is_thread);
+    EXPECT_NE(call.post.made_at, instant{});
+  }
+}
+
+TEST_F(PublishPostJobTest, WhatIsMissingOfAPublishedPostIsSeenOnItsTarget) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  auto partly = *accepted("42");
+  partly.left_out = "The first comment was not published: HTTP 422";
+  ASSERT_TRUE(record(j, plan(j)->calls.at(0).attempt, partly));
+  EXPECT_EQ(target_status(targets[0]), "published");
+  EXPECT_EQ(target_column(targets[0], "error_code"), "INCOMPLETE");
+  EXPECT_EQ(target_column(targets[0], "error_message"), "The first comment was not published: HTTP 422");
+  EXPECT_EQ(post_status(post), "published");
+}
+
 TEST_F(PublishPostJobTest, WhatCannotBeCalledFailsWithItsCode) {
   const auto post = data.add_scheduled_post(data.workspace, "hello", "now() - interval '1 second'");
   const auto elsewhere = data.add_target(post, data.add_account(data.workspace, "linkedin"));
@@ -230,6 +318,70 @@ TEST_F(PublishPostJobTest, TwoPostsWithTheSameTextAreNeverUnsettledTogetherOnOne
   EXPECT_EQ(plan(both[1])->calls.size(), 1u);
 }
 
+TEST_F(PublishPostJobTest, PostsOfAWorkspaceArePlannedTogetherEachByItself) {
+  const auto account = data.add_account(data.workspace);
+  std::vector<post_id> posts;
+  for (const char* text : {"one", "same words", "same  words", "cancelled", "two accounts"}) {
+    posts.push_back(data.add_scheduled_post(data.workspace, text, "now() - interval '1 second'"));
+    data.add_target(posts.back(), account);
+  }
+  const auto other = data.add_target(posts[4], data.add_account(data.workspace));
+  db.exec("UPDATE carillon.social_accounts SET status = 'disconnected' WHERE id <> '" + to_string(account) + "'");
+  ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 5);
+  std::vector<job> works;
+  for (const auto post : posts)
+    works.push_back(job_of(post));
+  db.exec("UPDATE carillon.posts SET status = 'cancelled' WHERE id = '" + to_string(posts[3]) + "'");
+
+  std::vector<const job*> wanted;
+  for (const auto& work : works)
+    wanted.push_back(&work);
+  const auto plans = publishing.plan(me, wanted, rules, 5s);
+  ASSERT_TRUE(plans);
+  ASSERT_EQ(plans->size(), 5u);
+  const auto calls = [&](std::size_t i) { return (*plans)[i].calls.size(); };
+  ASSERT_EQ(calls(0), 1u);
+  EXPECT_EQ((*plans)[0].calls[0].post.text, "one");
+  EXPECT_EQ(calls(1) + calls(2), 1u) << "two posts with the same text on one account could not be told apart";
+  EXPECT_TRUE((*plans)[calls(1) == 0 ? 1 : 2].resumes_in);
+  EXPECT_TRUE((*plans)[3].settled);
+  EXPECT_EQ(calls(4), 1u);
+  EXPECT_EQ(target_column(other, "error_code"), "ACCOUNT_UNAVAILABLE");
+  EXPECT_EQ(count("publish_attempts WHERE state = 'open'"), "3");
+}
+
+class missing_objects final : public object_store {
+public:
+  result<std::unique_ptr<object_writer>> create(const std::string&) override {
+    return failure{errc::transient, "read only", {}, {}};
+  }
+  result<done> remove(const std::string&) override {
+    return done{};
+  }
+  result<std::string> local_file(const std::string&) override {
+    return failure{errc::not_found, "no such object", {}, {}};
+  }
+};
+
+TEST_F(PublishPostJobTest, MediaThatAreNotThereAreLookedForAgainBeforeThePostFails) {
+  missing_objects objects;
+  rules.objects = &objects;
+  const auto post = start_post(1);
+  db.exec("INSERT INTO carillon.post_media (id, tenant_id, post_id, type, file_name, mime_type, storage_path) "
+          "SELECT gen_random_uuid(), tenant_id, id, 'image', 'a.png', 'image/png', 'uploads/a.png' FROM carillon.posts");
+  const auto j = job_of(post);
+  for (int retry = 1; retry <= 3; ++retry) {
+    const auto planned = plan(j);
+    EXPECT_TRUE(planned->calls.empty());
+    EXPECT_TRUE(planned->resumes_in);
+    EXPECT_EQ(target_column(targets[0], "retry_count"), std::to_string(retry));
+    skip_waits();
+  }
+  EXPECT_TRUE(plan(j)->settled);
+  EXPECT_EQ(target_column(targets[0], "error_code"), "PUBLISH_ERROR");
+  EXPECT_EQ(post_status(post), "failed");
+}
+
 TEST_F(PublishPostJobTest, WhatStaysUnknownTooLongFailsAndSaysSo) {
   const auto post = start_post(1);
   const auto j = job_of(post);
@@ -251,7 +403,7 @@ TEST_F(PublishPostJobTest, ADeadNodesOpenAttemptIsAskedForByTheNextOwner) {
   ASSERT_EQ(plan(j)->calls.size(), 1u);
   kill(me);
   const auto next = start_node("b");
-  const auto planned = publishing.plan(next, j, rules, 5s);
+  const auto planned = plan_as(next, j);
   EXPECT_TRUE(planned->calls.empty());
   EXPECT_EQ(planned->checks.size(), 1u);
 }
@@ -267,7 +419,7 @@ TEST_F(PublishPostJobTest, AFencedOutNodesYesIsKeptButItDecidesNothing) {
   EXPECT_EQ(target_column(targets[0], "external_post_id"), "42");
   EXPECT_EQ(post_status(post), "publishing") << "a fenced-out node rolled up";
   const auto next = start_node("b");
-  EXPECT_TRUE(publishing.plan(next, j, rules, 5s)->settled);
+  EXPECT_TRUE(plan_as(next, j)->settled);
   EXPECT_EQ(post_status(post), "published");
 }
 

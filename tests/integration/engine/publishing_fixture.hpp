@@ -72,7 +72,13 @@ protected:
   }
 
   result<publish_plan> plan(const job& j) {
-    return publishing.plan(me, j, rules, std::chrono::seconds{5});
+    return plan_as(me, j);
+  }
+  result<publish_plan> plan_as(const node_identity& node, const job& j) {
+    auto plans = publishing.plan(node, {&j}, rules, std::chrono::seconds{5});
+    if (!plans)
+      return plans.error();
+    return std::move(plans->front());
   }
   result<publish_progress> record(const job& j, attempt_id attempt, const result<public_post>& outcome) {
     return publishing.record(me, j, attempt, outcome, std::chrono::milliseconds{7}, rules);

@@ -1,5 +1,7 @@
 #include "domain/network.hpp"
 
+#include <algorithm>
+
 namespace carillon {
 
 namespace {
@@ -63,6 +65,18 @@ std::span<const network> values_of<network>() noexcept {
   static constexpr network values[]
     = {linkedin, facebook, instagram, twitter, whatsapp, mastodon, bluesky};
   return values;
+}
+
+std::optional<network_refusal> why_not_publishable(std::string_view code, std::span<const network> available) {
+  const auto known = parse<network>(code);
+  if (!known)
+    return network_refusal{"UNKNOWN_PLATFORM", "This program does not know the network \"" + std::string{code} + "\"."};
+  const std::string name{label(*known)};
+  if (*known == network::whatsapp)
+    return network_refusal{"PUBLISH_ERROR", name + " is for conversations: nothing can be scheduled or published there."};
+  if (std::find(available.begin(), available.end(), *known) == available.end())
+    return network_refusal{"UNKNOWN_PLATFORM", "Publishing to " + name + " is not available in this version of Carillon."};
+  return std::nullopt;
 }
 
 } // namespace carillon

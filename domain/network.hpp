@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "domain/enums.hpp"
@@ -31,6 +32,17 @@ std::size_t max_text_length(network value) noexcept;
 /// The code that a client which knows only the five older networks can
 /// render: mastodon and bluesky answer as twitter.
 network compat(network value) noexcept;
+
+/// Why nothing can be published on a network, as a target's error code and a
+/// message for the author.
+struct network_refusal {
+  std::string_view code;
+  std::string reason;
+};
+
+/// `code` as stored on a target; `available` are the networks that this
+/// program has a gateway to. Nothing when it can be published.
+std::optional<network_refusal> why_not_publishable(std::string_view code, std::span<const network> available);
 
 template <>
 std::optional<network> parse<network>(std::string_view text) noexcept;

@@ -7,7 +7,6 @@
 #include <memory>
 #include <optional>
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,12 +19,12 @@ using delivery = http_response::delivery;
 
 constexpr std::size_t max_header_bytes = 64 * 1024;
 
-struct list_closer {
+struct header_list_closer {
   void operator()(curl_slist* list) const noexcept {
     curl_slist_free_all(list);
   }
 };
-using header_list = std::unique_ptr<curl_slist, list_closer>;
+using header_list = std::unique_ptr<curl_slist, header_list_closer>;
 
 struct mime_closer {
   void operator()(curl_mime* mime) const noexcept {
@@ -79,56 +78,9 @@ bool is_field_value(std::string_view text) {
   });
 }
 
-bool is_public_v4(std::uint32_t ip) {
-  struct block {
-    std::uint32_t base;
-    int bits;
-  };
-  // RFC 6890 and its updates: what is not globally reachable.
-  constexpr block reserved[] = {
-    {0x00000000, 8},  {0x0a000000, 8},  {0x64400000, 10}, {0x7f000000, 8},
-    {0xa9fe0000, 16}, {0xac100000, 12}, {0xc0000000, 24}, {0xc0000200, 24},
-    {0xc0a80000, 16}, {0xc6120000, 15}, {0xc6336400, 24}, {0xcb007100, 24},
-    {0xe0000000, 3},
-  };
-  return std::none_of(std::begin(reserved), std::end(reserved),
-                      [ip](const block& b) {
-                        return (ip ^ b.base) >> (32 - b.bits) == 0;
-                      });
-}
-
-bool is_public(const sockaddr* address) {
-  if (address->sa_family == AF_INET) {
-    sockaddr_in in{};
-    std::memcpy(&in, address, sizeof in);
-    return is_public_v4(ntohl(in.sin_addr.s_addr));
-  }
-  if (address->sa_family != AF_INET6)
-    return false;
-  sockaddr_in6 in{};
-  std::memcpy(&in, address, sizeof in);
-  const auto* b = in.sin6_addr.s6_addr;
-  auto v4_at = [b](int i) {
-    return (std::uint32_t{b[i]} << 24) | (std::uint32_t{b[i + 1]} << 16)
-           | (std::uint32_t{b[i + 2]} << 8) | std::uint32_t{b[i + 3]};
-  };
-  if (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr))
-    return is_public_v4(v4_at(12));
-  // NAT64: 64:ff9b::/96 (RFC 6052). 64:ff9b:1::/48 is a site's own (RFC 8215).
-  if (b[0] == 0x00 && b[1] == 0x64 && b[2] == 0xff && b[3] == 0x9b)
-    return std::all_of(b + 4, b + 12, [](auto byte) { return byte == 0; }) && is_public_v4(v4_at(12));
-  if (b[0] == 0x20 && b[1] == 0x02)
-    return is_public_v4(v4_at(2)); // 6to4, RFC 3056
-  // Global unicast is 2000::/3. In it, 2001::/23 is for protocols (Teredo is
-  // 2001::/32), 2001:db8::/32 and 3fff::/20 are for documentation.
-  return (b[0] & 0xe0) == 0x20
-         && !(b[0] == 0x20 && b[1] == 0x01 && (b[2] & 0xfe) == 0)
-         && !(b[0] == 0x20 && b[1] == 0x01 && b[2] == 0x0d && b[3] == 0xb8)
-         && !(b[0] == 0x3f && b[1] == 0xff && (b[2] & 0xf0) == 0);
-}
-
 /// What the wall in front of private addresses saw of one transfer.
 struct address_wall {
+  const address_blocks* allowed = nullptr;
   int refused = 0;
   int passed = 0;
 };
@@ -136,7 +88,7 @@ struct address_wall {
 curl_socket_t open_public_socket(void* wall, curlsocktype,
                                  curl_sockaddr* address) {
   auto& seen = *static_cast<address_wall*>(wall);
-  if (!is_public(&address->addr)) {
+  if (!is_public_address(&address->addr) && !seen.allowed->contain(&address->addr)) {
     ++seen.refused;
     return CURL_SOCKET_BAD;
   }
@@ -201,6 +153,7 @@ public:
     if (!options_->ca_file.empty())
       curl_easy_setopt(easy, CURLOPT_CAINFO, options_->ca_file.c_str());
     if (options_->refuse_private_addresses || request_.refuse_private_addresses) {
+      wall_.allowed = &options_->allowed_addresses;
       curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &open_public_socket);
       curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &wall_);
       curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);

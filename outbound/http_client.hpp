@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "domain/result.hpp"
+#include "outbound/address_blocks.hpp"
 #include "outbound/curl_loop.hpp"
 
 namespace carillon::outbound {
@@ -24,6 +25,8 @@ struct http_client_options {
   std::string ca_file;
   /// For every request of this client: see http_request.
   bool refuse_private_addresses = false;
+  /// Not refused all the same.
+  address_blocks allowed_addresses{};
 };
 
 /// A part of a multipart/form-data body: `value`, or the content of the file

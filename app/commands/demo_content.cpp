@@ -481,10 +481,10 @@ storage::demo_company make_demo_company(const std::string& password_hash, instan
 
 const std::vector<demo_account>& demo_accounts() {
   static const std::vector<demo_account> all = {
-    {europe, "acme_europe", "Acme Cargo Bikes"},
-    {europe, "acme_care", "Acme Care"},
-    {americas, "acme_us", "Acme USA"},
-    {americas, "acme_brooklyn", "Acme Brooklyn"},
+    {europe, "acme_europe", "Acme Cargo Bikes", network::mastodon},
+    {europe, "acme_care", "Acme Care", network::bluesky},
+    {americas, "acme_us", "Acme USA", network::mastodon},
+    {americas, "acme_brooklyn", "Acme Brooklyn", network::mastodon},
   };
   return all;
 }

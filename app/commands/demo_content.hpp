@@ -7,6 +7,7 @@
 
 #include "domain/ids.hpp"
 #include "domain/instant.hpp"
+#include "domain/network.hpp"
 #include "storage/demo_data_repository.hpp"
 
 namespace carillon::app {
@@ -20,6 +21,12 @@ struct demo_account {
   std::size_t workspace = 0; ///< Index into the company's workspaces.
   std::string username;
   std::string display_name;
+  network platform = network::mastodon;
+
+  /// What the sandbox calls it there.
+  std::string platform_account_id() const {
+    return (platform == network::bluesky ? "did:web:sandbox.invalid:" : "") + username;
+  }
 };
 
 /// Acme with its four users and two workspaces.

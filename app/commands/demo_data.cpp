@@ -70,7 +70,7 @@ private:
     const auto who = scope::tenant(tenant);
     for (const auto& wanted : demo_accounts()) {
       const auto workspace = cast.workspaces[wanted.workspace];
-      const auto present = find_account(who, workspace, wanted.username);
+      const auto present = find_account(who, workspace, wanted.platform_account_id());
       if (!present)
         return present.error();
       if (*present) {
@@ -92,14 +92,14 @@ private:
   }
 
   result<std::optional<social_account_id>>
-  find_account(const scope& who, workspace_id workspace, const std::string& username) {
+  find_account(const scope& who, workspace_id workspace, const std::string& platform_account_id) {
     social_account_filter all;
     all.per_page = 100;
     const auto page = accounts_.list(who, workspace, all);
     if (!page)
       return page.error();
     for (const auto& account : page->items)
-      if (account.platform_account_id == username)
+      if (account.platform_account_id == platform_account_id)
         return std::optional{account.id};
     return std::optional<social_account_id>{};
   }
@@ -108,8 +108,8 @@ private:
                                     const demo_cast& cast) const {
     new_social_account out;
     out.workspace = workspace;
-    out.platform = network::mastodon;
-    out.platform_account_id = wanted.username;
+    out.platform = wanted.platform;
+    out.platform_account_id = wanted.platform_account_id();
     out.account_name = wanted.display_name;
     out.account_username = wanted.username;
     out.access_token = "sandbox-" + wanted.username;

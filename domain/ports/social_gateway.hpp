@@ -38,6 +38,16 @@ struct outgoing_post {
   std::vector<outgoing_media> media;
   /// Same target and revision, same key (RFC draft idempotency-key-header).
   std::string idempotency_key;
+  /// When the target was made: for networks whose keys hold a time. Same
+  /// target, same instant.
+  instant made_at{};
+  /// What does not fit into one post goes on in answers to it.
+  bool is_thread = false;
+  /// Published as an answer to the post, or to the last one of a thread.
+  std::string first_comment{};
+  /// `public`, `unlisted` or `private`; empty: as the account has it. Networks
+  /// that know no such thing publish to everyone or refuse.
+  std::string visibility{};
   /// W3C traceparent of the request that caused this, passed on.
   std::string correlation_id;
   /// The whole call, uploads included, ends within this time.
@@ -51,6 +61,11 @@ struct public_post {
   /// Text without mark-up, as `normalise_text` leaves it.
   std::string text;
   instant created_at{};
+  /// Which of a thread's later parts and the first comment are not public,
+  /// and why, for the author to read. Empty when all is there.
+  std::string left_out{};
+  /// The id of the post that this one answers; empty for none.
+  std::string in_reply_to{};
 };
 
 /// Callbacks run on the outbound thread, exactly once, and must not block.
@@ -66,7 +81,11 @@ public:
   /// Failures: throttled (429, with retry_after), transient (the request was
   /// certainly not carried out: no connection, 503), permanent (the network
   /// refused; `detail` says why), unauthorized (401/403), outcome_unknown
-  /// (sent, but no readable answer). Never sends the same call twice.
+  /// (sent, but no readable answer), cancelled (not sent, as the network had
+  /// asked this account to wait; `retry_after` is what is left of that). Never
+  /// sends the same call twice.
+  /// The failure is the first post's: once that is public the answer is the
+  /// post, and what became of the rest is in `left_out`.
   virtual void publish(outgoing_post post, publish_callback done) = 0;
 
   /// The account's own latest public posts, newest first, at least back to
@@ -74,6 +93,13 @@ public:
   virtual void list_recent(account_credentials account, instant since,
                            std::chrono::milliseconds timeout,
                            list_callback done)
+    = 0;
+
+  /// The public posts that an earlier publish() of `post`, begun not before
+  /// `since`, can have made: none proves that it is not visible now. A read.
+  virtual void find_published(outgoing_post post, instant since,
+                              std::chrono::milliseconds timeout,
+                              list_callback done)
     = 0;
 };
 

@@ -174,6 +174,8 @@ std::optional<failure> network::check(const draft& d) const {
   if (d.idempotency_key.size() > most_key_bytes)
     return refused("Validation failed: Idempotency-Key is too long (maximum is "
                    + std::to_string(most_key_bytes) + " bytes)");
+  if (!d.record_key.empty())
+    return std::nullopt;
   if (is_blank(d.text) && d.media_ids.empty())
     return refused("Validation failed: Text can't be blank");
   if (character_count(d.text) + character_count(d.spoiler_text)
@@ -245,6 +247,8 @@ result<publish_result> network::publish(std::string_view account, draft d,
   fresh.sensitive = d.sensitive;
   fresh.spoiler_text = std::move(d.spoiler_text);
   fresh.language = std::move(d.language);
+  fresh.record_key = std::move(d.record_key);
+  fresh.record = std::move(d.record);
   fresh.created_at = now;
   fresh.visible_at = now + how.visibility_delay;
   for (const auto id : fresh.media)
@@ -267,6 +271,8 @@ post& network::keep(post p, instant now) {
     if (keys_.emplace(key, used_key{kept.id, until}).second)
       keys_by_age_.emplace_back(until, std::move(key));
   }
+  if (!kept.record_key.empty() && !kept.deleted)
+    records_.emplace(joined(kept.account, kept.record_key), kept.id);
   if (kept.deleted)
     ++deleted_;
   else if (kept.visible_at <= now)
@@ -310,6 +316,8 @@ void network::hide(post& p) {
   ++revision_;
   waiting_.erase({p.visible_at, p.id});
   p.visible = false;
+  if (!p.record_key.empty())
+    records_.erase(joined(p.account, p.record_key));
   auto& by = accounts_.find(p.account)->second;
   by.shown.erase(p.id);
   by.shown_to_all.erase(p.id);
@@ -377,6 +385,19 @@ void network::settle(instant now) {
 const post* network::find(object_id id) const {
   const auto i = posts_.find(id);
   return i == posts_.end() ? nullptr : &i->second;
+}
+
+const post* network::find_record(std::string_view account,
+                                 std::string_view record_key) const {
+  const auto i = records_.find(joined(account, record_key));
+  return i == records_.end() ? nullptr : find(i->second);
+}
+
+void network::count_repeat(object_id id) {
+  if (const auto found = posts_.find(id); found != posts_.end()) {
+    ++found->second.calls;
+    ++repeats_;
+  }
 }
 
 const post* network::find_visible(object_id id, std::string_view viewer,

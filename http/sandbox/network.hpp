@@ -60,6 +60,10 @@ struct post {
   bool sensitive = false;
   std::string spoiler_text;
   std::string language;
+  /// Of a post that came as a record: its key, unique in its account, and the
+  /// record as JSON.
+  std::string record_key;
+  std::string record;
   instant created_at{};
   instant visible_at{};
 
@@ -77,6 +81,8 @@ struct draft {
   bool sensitive = false;
   std::string spoiler_text;
   std::string language;
+  std::string record_key;
+  std::string record; ///< Its text was checked by other rules.
 };
 
 struct upload {
@@ -165,6 +171,11 @@ public:
   const post* find_visible(object_id id, std::string_view viewer, instant now);
   /// Visible or not.
   const post* find(object_id id) const;
+  /// Visible or not, but not deleted.
+  const post* find_record(std::string_view account,
+                          std::string_view record_key) const;
+  /// A call came that meant this post again.
+  void count_repeat(object_id id);
 
   // Newest first, only what `viewer` may see.
   std::vector<const post*> list_account(const account& of,
@@ -227,6 +238,8 @@ private:
   std::set<std::pair<instant, object_id>> waiting_;
   /// Visible ones, by what they answer.
   std::map<object_id, std::set<object_id>> replies_;
+  /// `account\nrecord key`, of posts that are not deleted.
+  std::unordered_map<std::string, object_id> records_;
   /// How many of the kept posts say the same: `account\ntext`.
   std::unordered_map<std::string, std::uint64_t> said_;
 

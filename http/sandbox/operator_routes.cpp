@@ -115,6 +115,8 @@ json post_json(const world& w, const post& p) {
           {"media", media_json(w, p)},
           {"in_reply_to_id",
            p.in_reply_to ? json(std::to_string(*p.in_reply_to)) : json{}},
+          {"record_key", p.record_key},
+          {"record", p.record.empty() ? json{} : json::parse(p.record, nullptr, false)},
           {"calls", p.calls}};
 }
 

@@ -1,6 +1,7 @@
 #include "http/sandbox/service.hpp"
 
 #include "http/router.hpp"
+#include "http/sandbox/atproto_routes.hpp"
 #include "http/sandbox/mastodon_json.hpp"
 #include "http/sandbox/mastodon_routes.hpp"
 #include "http/sandbox/operator_routes.hpp"
@@ -23,7 +24,7 @@ namespace {
 
 std::vector<route> all_routes(world& w) {
   auto out = mastodon_routes(w);
-  for (auto more : {operator_routes(w), page_routes(w)})
+  for (auto more : {atproto_routes(w), operator_routes(w), page_routes(w)})
     out.insert(out.end(), std::make_move_iterator(more.begin()),
                std::make_move_iterator(more.end()));
   return out;
@@ -35,7 +36,9 @@ reply dropped() {
   return out;
 }
 
-reply too_many_requests(const fate& what, instant now) {
+reply too_many_requests(const request& req, const fate& what, instant now) {
+  if (is_xrpc(req))
+    return xrpc_rate_limit_exceeded(what, now);
   auto out = api_error(429, "Too many requests");
   out.headers
     = {{"Retry-After", std::to_string(what.retry_after.count())},
@@ -45,9 +48,12 @@ reply too_many_requests(const fate& what, instant now) {
   return out;
 }
 
-reply server_error(const fate& what) {
+reply server_error(const request& req, const fate& what) {
   if (!what.html)
-    return api_error(what.status, "The sandbox network fails on request");
+    return is_xrpc(req) ? xrpc_error(what.status, "InternalServerError",
+                                     "The sandbox network fails on request")
+                        : api_error(what.status,
+                                    "The sandbox network fails on request");
   reply out;
   out.status = what.status;
   out.content_type = "text/html; charset=utf-8";
@@ -59,12 +65,13 @@ reply server_error(const fate& what) {
 }
 
 bool is_api(const request& req) {
-  return req.path.starts_with("/api/");
+  return req.path.starts_with("/api/") || is_xrpc(req);
 }
 
 bool is_publish(const request& req) {
   return req.method == "POST"
-         && (req.path == "/api/v1/statuses" || req.path == "/api/v1/statuses/");
+         && (req.path == "/api/v1/statuses" || req.path == "/api/v1/statuses/"
+             || req.path == put_record_path);
 }
 
 } // namespace
@@ -100,7 +107,8 @@ struct service::impl {
     if (!is_api(*req))
       return respond(look_up(*req));
     ++w.calls.all;
-    const auto who = account_of_token(*req);
+    const auto who = is_xrpc(*req) ? account_of_session(w, *req)
+                                   : account_of_token(*req);
     const auto name = who ? *who : std::string{};
     const bool publishes = is_publish(*req);
     w.calls.publish += publishes ? 1 : 0;
@@ -130,24 +138,26 @@ struct service::impl {
     switch (what.hit) {
     case blow::too_many_requests:
       ++w.calls.blows[what.hit];
-      return too_many_requests(what, w.clock.now());
+      return too_many_requests(req, what, w.clock.now());
     case blow::server_error:
       ++w.calls.blows[what.hit];
-      return server_error(what);
+      return server_error(req, what);
     case blow::dropped_before_accept:
       ++w.calls.blows[what.hit];
       return dropped();
     default:
       break;
     }
-    auto out = is_publish(req)
-                 ? guarded([&] { return publish_status(w, req, what); })
-                 : look_up(req);
+    auto out = is_publish(req) ? guarded([&] {
+      return is_xrpc(req) ? put_record(w, req, what)
+                          : publish_status(w, req, what);
+    })
+                               : look_up(req);
     // What was not accepted is answered: these faults hide acceptance.
     if (what.hit == blow::none || out.status != 200)
       return out;
     ++w.calls.blows[what.hit];
-    return what.hit == blow::hidden_by_server_error ? server_error(what)
+    return what.hit == blow::hidden_by_server_error ? server_error(req, what)
                                                     : dropped();
   }
 

@@ -50,6 +50,10 @@ json to_line(const post& p) {
     out["spoiler_text"] = p.spoiler_text;
   if (!p.language.empty())
     out["language"] = p.language;
+  if (!p.record_key.empty()) {
+    out["record_key"] = p.record_key;
+    out["record"] = p.record;
+  }
   return out;
 }
 
@@ -70,6 +74,8 @@ post from_line(const json& line) {
   out.sensitive = line.value("sensitive", false);
   out.spoiler_text = line.value("spoiler_text", "");
   out.language = line.value("language", "");
+  out.record_key = line.value("record_key", "");
+  out.record = line.value("record", "");
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include "http/sandbox/network.hpp"
 #include "http/sandbox/timeline_file.hpp"
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,13 @@ struct call_counts {
   std::map<blow, std::uint64_t> blows;
 };
 
+/// A token of a session (http/sandbox/atproto_routes.hpp).
+struct session_token {
+  std::string account;
+  bool refreshes = false; ///< Else it gives access.
+  instant until{};
+};
+
 struct world {
   const clock_port& clock;
   logger& log;
@@ -32,6 +40,12 @@ struct world {
   network net{};
   misbehaviour faults{};
   call_counts calls{};
+  /// By the token; the oldest goes first when there are too many.
+  std::map<std::string, session_token> sessions{};
+  std::deque<std::string> sessions_by_age{};
+  std::uint64_t last_session = 0;
+  /// Uploaded files by their content's address.
+  std::map<std::string, object_id> blobs{};
 };
 
 /// Mastodon's form of an error: https://docs.joinmastodon.org/entities/Error/

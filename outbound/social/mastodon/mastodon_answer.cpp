@@ -1,56 +1,19 @@
 #include "outbound/social/mastodon/mastodon_answer.hpp"
 
-#include <algorithm>
-
 #include <nlohmann/json.hpp>
 
-#include "outbound/retry_after.hpp"
+#include "outbound/social/call.hpp"
 
 namespace carillon::outbound::mastodon {
 
 namespace {
 
 using json = nlohmann::json;
-using delivery = http_response::delivery;
-
-json parse_body(const http_response& response) {
-  if (response.body_truncated)
-    return json(json::value_t::discarded);
-  return json::parse(response.body, nullptr, false);
-}
-
-std::string text_of(const json& object, const char* name) {
-  if (!object.is_object())
-    return {};
-  auto i = object.find(name);
-  if (i == object.end())
-    return {};
-  if (i->is_string())
-    return i->get<std::string>();
-  return i->is_number_integer() ? i->dump() : std::string{};
-}
-
-/// One printable line of at most 500 bytes.
-std::string one_line(std::string text) {
-  std::replace_if(
-    text.begin(), text.end(),
-    [](char c) {
-      return static_cast<unsigned char>(c) < 0x20 || c == '\x7f';
-    },
-    ' ');
-  if (text.size() > 500) {
-    auto end = std::size_t{500};
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
-      --end;
-    text.resize(end);
-  }
-  return text;
-}
 
 /// What the server says of its refusal; an HTML page says only its status.
 std::string describe(const http_response& response) {
   auto out = "HTTP " + std::to_string(response.status);
-  const auto body = parse_body(response);
+  const auto body = parse_answer(response);
   const auto error = text_of(body, "error");
   const auto more = text_of(body, "error_description");
   if (!error.empty())
@@ -58,39 +21,6 @@ std::string describe(const http_response& response) {
   if (!more.empty())
     out += " (" + more + ")";
   return one_line(std::move(out));
-}
-
-std::optional<std::chrono::milliseconds> wait_of(const http_response& response,
-                                                 instant now) {
-  // The server's own clock, where it tells it, makes its dates mean waits.
-  if (auto date = parse_http_date(response.header("date")))
-    now = *date;
-  if (auto wait = parse_retry_after(response.header("retry-after"), now))
-    return wait;
-  if (response.status == 429)
-    return parse_rate_limit_reset(response.header("x-ratelimit-reset"), now);
-  return std::nullopt;
-}
-
-errc code_of(int status) {
-  switch (status) {
-    case 401:
-    case 403:
-      return errc::unauthorized;
-    case 408: // gave up waiting for the request
-    case 425: // will not run the risk of a replayed request
-    case 503:
-      return errc::transient;
-    case 429:
-      return errc::throttled;
-    case 301:
-    case 307:
-    case 308:
-      return errc::permanent;
-    default:
-      return status >= 400 && status < 500 ? errc::permanent
-                                           : errc::outcome_unknown;
-  }
 }
 
 failure unreadable(errc code, const http_response& response) {
@@ -101,44 +31,54 @@ std::optional<public_post> read_status(const json& status) {
   public_post out;
   out.id = text_of(status, "id");
   auto content = status.is_object() ? status.find("content") : status.end();
-  if (out.id.empty() || content == status.end() || !content->is_string())
+  if (!is_plain_id(out.id) || content == status.end() || !content->is_string())
     return std::nullopt;
-  out.url = text_of(status, "url");
+  out.url = plain_address(text_of(status, "url"));
   if (out.url.empty())
-    out.url = text_of(status, "uri");
+    out.url = plain_address(text_of(status, "uri"));
   out.text = normalise_text(content->get_ref<const std::string&>());
+  out.in_reply_to = text_of(status, "in_reply_to_id");
   if (auto created = parse_time(text_of(status, "created_at")))
     out.created_at = *created;
   return out;
 }
 
+std::optional<std::size_t> count_at(const json& body, const char* pointer) {
+  const auto at = json::json_pointer{pointer};
+  if (!body.is_object() || !body.contains(at) || !body.at(at).is_number_unsigned())
+    return std::nullopt;
+  return body.at(at).get<std::size_t>();
+}
+
 } // namespace
+
+bool is_refusal_by_something_else(const http_response& response) {
+  return response.answered() && (response.status == 401 || response.status == 403)
+         && text_of(parse_answer(response), "error").empty();
+}
+
+std::optional<instance_limits> read_limits(const http_response& response) {
+  const auto body = parse_answer(response);
+  const auto characters = count_at(body, "/configuration/statuses/max_characters");
+  if (!characters || *characters == 0)
+    return std::nullopt;
+  instance_limits out;
+  out.is_known = true;
+  out.characters = *characters;
+  if (const auto files = count_at(body, "/configuration/statuses/max_media_attachments"))
+    out.files = *files;
+  if (const auto url = count_at(body, "/configuration/statuses/characters_reserved_per_url"))
+    out.characters_per_url = *url;
+  return out;
+}
 
 std::optional<failure> failure_of(const http_response& response, effect what,
                                   instant now) {
-  auto soften = [what](errc code) {
-    return code == errc::outcome_unknown && what == effect::none
-             ? errc::transient
-             : code;
-  };
-  switch (response.how) {
-    case delivery::not_sent:
-      return failure{response.why == errc::invalid_argument ? errc::permanent
-                                                            : errc::transient,
-                     "not sent: " + one_line(response.detail),
-                     {},
-                     {}};
-    case delivery::no_answer:
-      return failure{soften(errc::outcome_unknown),
-                     "sent, but no full answer: " + one_line(response.detail),
-                     {},
-                     {}};
-    case delivery::answered:
-      break;
-  }
+  if (auto undelivered = failure_of_delivery(response, what))
+    return undelivered;
   if (response.status >= 200 && response.status < 300)
     return std::nullopt;
-  failure out{soften(code_of(response.status)), describe(response), {}, {}};
+  failure out{code_of_status(response.status, what), describe(response), {}, {}};
   if (out.code == errc::throttled || out.code == errc::transient)
     out.retry_after = wait_of(response, now);
   return out;
@@ -146,7 +86,7 @@ std::optional<failure> failure_of(const http_response& response, effect what,
 
 result<public_post> read_published(const http_response& response,
                                    instant now) {
-  auto post = read_status(parse_body(response));
+  auto post = read_status(parse_answer(response));
   if (!post)
     return unreadable(errc::outcome_unknown, response);
   if (post->created_at == instant{})
@@ -155,7 +95,7 @@ result<public_post> read_published(const http_response& response,
 }
 
 result<status_page> read_page(const http_response& response) {
-  const auto body = parse_body(response);
+  const auto body = parse_answer(response);
   if (!body.is_array())
     return unreadable(errc::transient, response);
   status_page page;
@@ -170,7 +110,7 @@ result<status_page> read_page(const http_response& response) {
 }
 
 result<verified_account> read_account(const http_response& response) {
-  const auto body = parse_body(response);
+  const auto body = parse_answer(response);
   verified_account out{text_of(body, "id"), text_of(body, "username"),
                        text_of(body, "display_name"), text_of(body, "url"),
                        text_of(body, "avatar")};
@@ -180,7 +120,7 @@ result<verified_account> read_account(const http_response& response) {
 }
 
 result<uploaded_media> read_media(const http_response& response) {
-  uploaded_media out{text_of(parse_body(response), "id"),
+  uploaded_media out{text_of(parse_answer(response), "id"),
                      response.status != 202 && response.status != 206};
   if (out.id.empty())
     return unreadable(errc::transient, response);

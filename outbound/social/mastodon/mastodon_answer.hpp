@@ -1,6 +1,7 @@
 // Pure: what a Mastodon server's answer means.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -8,21 +9,32 @@
 #include "domain/ports/social_gateway.hpp"
 #include "domain/result.hpp"
 #include "outbound/http_client.hpp"
+#include "outbound/social/call.hpp"
 #include "outbound/social/mastodon/mastodon_gateway.hpp"
 
 namespace carillon::outbound::mastodon {
-
-/// What a call does, hence what an unclear end of it means.
-enum class effect {
-  publishes, ///< An unclear end is outcome_unknown.
-  none,      ///< Nothing public came of it: an unclear end is transient.
-};
 
 /// The failure that an answer (or the lack of one) stands for; nothing when
 /// the answer is a 2xx. See mastodon_gateway for the table. `now` dates
 /// waits when the answer has no Date header.
 std::optional<failure> failure_of(const http_response& response, effect what,
                                   instant now);
+
+/// A 401 or 403 without the API's own words: a page of a proxy or firewall,
+/// or a server that answers errors as HTML. Whether the token is still good
+/// has to be asked for.
+bool is_refusal_by_something_else(const http_response& response);
+
+/// What an instance allows, as long as it does not say otherwise.
+struct instance_limits {
+  bool is_known = false; ///< The instance said so.
+  std::size_t characters = 500;
+  std::size_t files = 4;
+  std::size_t characters_per_url = 23;
+};
+
+/// From an Instance entity (v2); nothing when it does not say.
+std::optional<instance_limits> read_limits(const http_response& response);
 
 /// A Status entity, or outcome_unknown. `now` stands in for an unreadable
 /// created_at: the server has just made it.

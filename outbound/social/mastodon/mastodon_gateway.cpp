@@ -6,38 +6,24 @@
 
 #include <nlohmann/json.hpp>
 
+#include "domain/text.hpp"
+#include "outbound/social/call.hpp"
+#include "outbound/social/graphemes.hpp"
+#include "outbound/social/mastodon/limits_cache.hpp"
 #include "outbound/social/mastodon/mastodon_answer.hpp"
+#include "outbound/social/parts.hpp"
+#include "outbound/social/rate_memory.hpp"
 
 namespace carillon::outbound {
 
 namespace {
 
-using steady = std::chrono::steady_clock;
+using mastodon_steady = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-using mastodon::effect;
 
 /// The most posts that one listing reads.
 constexpr std::size_t most_posts = 200;
 constexpr int page_size = 40;
-
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                     "abcdefghijklmnopqrstuvwxyz"
-                                     "0123456789-_.~";
-  std::string out;
-  for (char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    if (plain.find(c) != plain.npos) {
-      out += c;
-    } else {
-      out += '%';
-      out += digits[u >> 4];
-      out += digits[u & 15];
-    }
-  }
-  return out;
-}
 
 http_request request_for(const account_credentials& account,
                          std::string method, std::string_view path) {
@@ -50,15 +36,37 @@ http_request request_for(const account_credentials& account,
   return out;
 }
 
-milliseconds time_left(steady::time_point deadline) {
-  return std::chrono::floor<milliseconds>(deadline - steady::now());
-}
-
-failure out_of_time(std::string_view before) {
-  return {errc::transient, "no time left before " + std::string{before}, {}, {}};
-}
-
 // -- publishing ---------------------------------------------------------------
+
+/// Parts must fit also where code points are counted, which are never fewer.
+post_parts parts_within(const outgoing_post& post, const mastodon::instance_limits& limits) {
+  return parts_of(post, limits.characters, [per_url = limits.characters_per_url](std::string_view text) {
+    return mastodon::text_length(text, per_url, character_count);
+  });
+}
+
+bool needs_limits(const outgoing_post& post) {
+  const mastodon::instance_limits usual;
+  return post.is_thread || character_count(post.text) > usual.characters
+         || character_count(post.first_comment) > usual.characters || post.media.size() > usual.files;
+}
+
+/// What the instance would refuse, before anything is sent.
+std::optional<failure> exceeds(const outgoing_post& post, const mastodon::instance_limits& limits) {
+  if (!limits.is_known)
+    return std::nullopt;
+  const auto refuse = [](std::string words) {
+    return failure{errc::permanent, std::move(words), {}, {}};
+  };
+  if (post.media.size() > limits.files)
+    return refuse("The post has " + std::to_string(post.media.size()) + " files; this server allows "
+                  + std::to_string(limits.files) + ".");
+  const auto length = mastodon::text_length(post.text, limits.characters_per_url, count_graphemes);
+  if (!post.is_thread && length > limits.characters)
+    return refuse("The text has " + std::to_string(length) + " characters; this server allows "
+                  + std::to_string(limits.characters) + ".");
+  return std::nullopt;
+}
 
 /// Lets a call begin on the loop's thread, where all of it then happens.
 template <class Call>
@@ -66,23 +74,28 @@ void begin(http_client& http, std::shared_ptr<Call> call) {
   http.loop().after(milliseconds{0}, [call](bool) { call->next(); });
 }
 
-/// One publish call: uploads one file after the other, then the status. Kept
-/// alive by the callbacks it waits for.
+/// One publish call: limits when they matter, uploads one file after the
+/// other, the status, and then what answers it. Kept alive by the callbacks
+/// it waits for.
 class publish_call : public std::enable_shared_from_this<publish_call> {
 public:
-  publish_call(http_client& http, const clock_port& clock,
-               const mastodon_options& options, outgoing_post post,
+  publish_call(http_client& http, const clock_port& clock, const mastodon_options& options,
+               std::shared_ptr<mastodon::limits_cache> limits, std::shared_ptr<rate_memory> rates, outgoing_post post,
                social_gateway::publish_callback done)
     : http_(http),
       clock_(clock),
       options_(options),
+      limits_(std::move(limits)),
+      rates_(std::move(rates)),
       post_(std::move(post)),
       done_(std::move(done)),
-      deadline_(steady::now() + post_.timeout) {
+      deadline_(mastodon_steady::now() + post_.timeout) {
   }
 
   void next() {
-    if (media_ids_.size() < post_.media.size())
+    if (parts_.texts.empty())
+      divide();
+    else if (media_ids_.size() < post_.media.size())
       upload(post_.media[media_ids_.size()]);
     else
       send_status();
@@ -101,26 +114,63 @@ private:
     return out;
   }
 
+  void divide() {
+    if (auto closed = rates_->refusal(post_.account))
+      return fail(std::move(*closed));
+    if (!post_.media.empty())
+      if (auto closed = rates_->refusal(post_.account, rate_kind::media))
+        return fail(std::move(*closed));
+    if (!post_.visibility.empty() && !is_known_visibility(post_.visibility))
+      return fail({errc::permanent, "The visibility \"" + one_line(post_.visibility) + "\" is not known.", {}, {}});
+    if (!needs_limits(post_))
+      return divide_by({});
+    limits_->ask(http_, post_.account, time_left(deadline_),
+                 [self = shared_from_this()](result<mastodon::instance_limits> limits) {
+                   // Guessed limits could divide the text otherwise than the
+                   // read-back will.
+                   if (!limits)
+                     return self->fail(std::move(limits).error());
+                   self->divide_by(*limits);
+                 });
+  }
+
+  void divide_by(const mastodon::instance_limits& limits) {
+    if (auto refusal = exceeds(post_, limits))
+      return fail(std::move(*refusal));
+    parts_ = parts_within(post_, limits);
+    next();
+  }
+
+  /// `f`, unless it was not the API that refused: then the token is asked for.
+  void settle(const http_response& response, failure f) {
+    if (!mastodon::is_refusal_by_something_else(response) || time_left(deadline_) <= milliseconds{0})
+      return fail(std::move(f));
+    http_.send(request("GET", "/api/v1/accounts/verify_credentials"),
+               [self = shared_from_this(), f = std::move(f), status = response.status](const http_response& answer) {
+                 if (answer.answered() && (answer.status == 401 || answer.status == 403))
+                   return self->fail(f);
+                 const bool token_is_good = answer.answered() && answer.status == 200 && mastodon::read_account(answer);
+                 self->fail({token_is_good && status == 403 ? errc::permanent : errc::transient,
+                             f.detail + ", but the token is not refused", {}, {}});
+               });
+  }
+
   void upload(const outgoing_media& media) {
     if (time_left(deadline_) < least_time())
       return fail(out_of_time("the upload"));
     auto req = request("POST", "/api/v2/media");
-    const auto name_from = media.path.find_last_of('/') + 1;
-    req.form.push_back({"file",
-                        {},
-                        media.path,
-                        media.path.substr(name_from),
-                        media.mime_type});
+    req.form.push_back({"file", {}, media.path, file_name_of(media.path), media.mime_type});
     if (!media.alt_text.empty())
       req.form.push_back({"description", media.alt_text, {}, {}, {}});
     http_.send(std::move(req), [self = shared_from_this()](auto response) {
-      self->take_media(response);
+      self->take_media(response, rate_kind::media);
     });
   }
 
-  void take_media(const http_response& response) {
+  void take_media(const http_response& response, rate_kind kind) {
+    rates_->learn(post_.account, response, clock_.now(), kind);
     if (auto f = mastodon::failure_of(response, effect::none, clock_.now()))
-      return fail(std::move(*f));
+      return settle(response, std::move(*f));
     auto media = mastodon::read_media(response);
     if (!media)
       return fail(std::move(media).error());
@@ -144,33 +194,92 @@ private:
   void ask_media(const std::string& id) {
     http_.send(request("GET", "/api/v1/media/" + percent_encoded(id)),
                [self = shared_from_this()](auto response) {
-                 self->take_media(response);
+                 self->take_media(response, rate_kind::general);
                });
+  }
+
+  http_request status_request() {
+    auto req = request("POST", "/api/v1/statuses");
+    req.headers.emplace_back("Content-Type", "application/json");
+    if (!post_.idempotency_key.empty())
+      req.headers.emplace_back("Idempotency-Key", key_of_part(post_.idempotency_key, part_));
+    nlohmann::json body{{"status", parts_.texts[part_]}};
+    if (!post_.visibility.empty())
+      body["visibility"] = post_.visibility;
+    if (part_ > 0)
+      body["in_reply_to_id"] = last_id_;
+    else if (!media_ids_.empty())
+      body["media_ids"] = media_ids_;
+    req.body = body.dump(-1, ' ', false,
+                         nlohmann::json::error_handler_t::replace);
+    return req;
   }
 
   void send_status() {
     if (time_left(deadline_) < least_time())
-      return fail(out_of_time("the status"));
-    auto req = request("POST", "/api/v1/statuses");
-    req.headers.emplace_back("Content-Type", "application/json");
-    if (!post_.idempotency_key.empty())
-      req.headers.emplace_back("Idempotency-Key", post_.idempotency_key);
-    nlohmann::json body{{"status", post_.text}};
-    if (!media_ids_.empty())
-      body["media_ids"] = media_ids_;
-    req.body = body.dump(-1, ' ', false,
-                         nlohmann::json::error_handler_t::replace);
-    http_.send(std::move(req), [self = shared_from_this()](auto response) {
+      return part_ == 0 ? fail(out_of_time("the status")) : leave_out(out_of_time("it was sent"));
+    http_.send(status_request(), [self = shared_from_this()](auto response) {
       self->take_status(response);
     });
   }
 
   void take_status(const http_response& response) {
     const auto now = clock_.now();
-    if (auto f = mastodon::failure_of(response, effect::publishes, now))
-      fail(std::move(*f));
-    else
-      done_(mastodon::read_published(response, now));
+    rates_->learn(post_.account, response, now);
+    auto f = mastodon::failure_of(response, effect::publishes, now);
+    auto post = f ? result<public_post>{*f} : mastodon::read_published(response, now);
+    if (part_ == 0) {
+      if (f)
+        return settle(response, std::move(*f));
+      if (!post)
+        return done_(std::move(post));
+      first_ = *post;
+    } else if (!post) {
+      return try_again_or_leave_out(post.error());
+    }
+    if (is_of_another_division(*post)) {
+      first_.left_out = "An earlier attempt had divided the text otherwise; what follows its part "
+                        + std::to_string(part_ + 1) + " may be missing.";
+      return done_(std::move(first_));
+    }
+    last_id_ = post->id;
+    tries_ = 0;
+    if (++part_ == parts_.texts.size())
+      return done_(std::move(first_));
+    send_status();
+  }
+
+  /// True for the status that an earlier call with this key made of the same
+  /// text when the server's limits were others: to go on would lose what lies
+  /// between the two ends, or double it. A text that the server merely shows
+  /// in its own way does not begin what is left to publish.
+  bool is_of_another_division(const public_post& post) const {
+    if (post.text.empty() || (!post_.is_thread && parts_.texts.size() == 1)
+        || post.text == normalise_text(parts_.texts[part_]))
+      return false;
+    std::string rest;
+    for (auto part = part_; part < parts_.texts.size(); ++part)
+      rest += parts_.texts[part] + ' ';
+    return normalise_text(rest).starts_with(post.text);
+  }
+
+  /// Only what was certainly not carried out may be sent again.
+  void try_again_or_leave_out(const failure& f) {
+    const auto pause = std::max(options_.answer_pause * (1 << tries_), f.retry_after.value_or(milliseconds{0}));
+    const bool was_not_sent = f.code == errc::transient || f.code == errc::throttled;
+    if (!was_not_sent || ++tries_ >= 3 || time_left(deadline_) - pause < least_time())
+      return leave_out(f);
+    http_.loop().after(pause, [self = shared_from_this(), f](bool runs) {
+      if (runs)
+        self->send_status();
+      else
+        self->leave_out(f);
+    });
+  }
+
+  void leave_out(const failure& f) {
+    first_.left_out = left_out_words(parts_, part_, f);
+    done_(std::move(first_));
   }
 
   milliseconds least_time() const {
@@ -181,11 +290,18 @@ private:
   http_client& http_;
   const clock_port& clock_;
   const mastodon_options options_;
+  std::shared_ptr<mastodon::limits_cache> limits_;
+  std::shared_ptr<rate_memory> rates_;
   outgoing_post post_;
   social_gateway::publish_callback done_;
-  steady::time_point deadline_;
+  mastodon_steady::time_point deadline_;
+  post_parts parts_;
   std::vector<std::string> media_ids_;
   milliseconds poll_ = options_.media_poll;
+  public_post first_;
+  std::string last_id_;
+  std::size_t part_ = 0;
+  int tries_ = 0;
 };
 
 // -- reading back ---------------------------------------------------------------
@@ -200,7 +316,7 @@ public:
       account_(std::move(account)),
       since_(since),
       done_(std::move(done)),
-      deadline_(steady::now() + timeout) {
+      deadline_(mastodon_steady::now() + timeout) {
   }
 
   void next() {
@@ -242,28 +358,84 @@ private:
   account_credentials account_;
   instant since_;
   social_gateway::list_callback done_;
-  steady::time_point deadline_;
+  mastodon_steady::time_point deadline_;
   std::string max_id_;
   std::vector<public_post> posts_;
 };
+
+/// Of `seen`, newest first: the posts that the first part can have become,
+/// each with what follows it.
+std::vector<public_post> published_among(const std::vector<public_post>& seen, const post_parts& parts) {
+  const auto answer_to = [&](const std::string& id, std::size_t part) {
+    return std::find_if(seen.begin(), seen.end(), [&, text = normalise_text(parts.texts[part])](const public_post& p) {
+      return p.in_reply_to == id && p.text == text;
+    });
+  };
+  std::vector<public_post> out;
+  for (const auto& first : seen) {
+    if (!first.in_reply_to.empty() || first.text != normalise_text(parts.texts[0]))
+      continue;
+    out.push_back(first);
+    auto id = first.id;
+    for (std::size_t part = 1; part < parts.texts.size(); ++part) {
+      const auto next = answer_to(id, part);
+      if (next == seen.end()) {
+        out.back().left_out = left_out_words(parts, part, {errc::permanent, "the call was interrupted before it", {}, {}});
+        break;
+      }
+      id = next->id;
+    }
+  }
+  return out;
+}
 
 } // namespace
 
 mastodon_gateway::mastodon_gateway(http_client& http, const clock_port& clock,
                                    mastodon_options options)
-  : http_(http), clock_(clock), options_(options) {
+  : http_(http),
+    clock_(clock),
+    options_(options),
+    limits_(std::make_shared<mastodon::limits_cache>(clock, options.limits_lifetime)),
+    rates_(std::make_shared<rate_memory>()) {
 }
 
+mastodon_gateway::~mastodon_gateway() = default;
+
 void mastodon_gateway::publish(outgoing_post post, publish_callback done) {
-  begin(http_, std::make_shared<publish_call>(http_, clock_, options_,
-                                              std::move(post),
-                                              std::move(done)));
+  begin(http_, std::make_shared<publish_call>(http_, clock_, options_, limits_, rates_, std::move(post), std::move(done)));
 }
 
 void mastodon_gateway::list_recent(account_credentials account, instant since,
                                    milliseconds timeout, list_callback done) {
   begin(http_, std::make_shared<list_call>(http_, clock_, std::move(account),
                                            since, timeout, std::move(done)));
+}
+
+void mastodon_gateway::find_published(outgoing_post post, instant since, milliseconds timeout, list_callback done) {
+  const auto deadline = mastodon_steady::now() + timeout;
+  const auto account = post.account;
+  const bool ask_first = needs_limits(post);
+  auto search = [&http = http_, &clock = clock_, post = std::move(post), since, deadline,
+                 done](const mastodon::instance_limits& limits) {
+    begin(http, std::make_shared<list_call>(
+                  http, clock, post.account, since, time_left(deadline),
+                  [parts = parts_within(post, limits), done](result<std::vector<public_post>> seen) {
+                    done(seen ? result<std::vector<public_post>>{published_among(*seen, parts)} : std::move(seen));
+                  }));
+  };
+  if (!ask_first)
+    return search({});
+  // The cache belongs to the loop's thread.
+  http_.loop().after(milliseconds{0}, [&http = http_, limits = limits_, account, deadline, search, done](bool) {
+    // Held until the answer is there.
+    limits->ask(http, account, time_left(deadline), [limits, search, done](result<mastodon::instance_limits> known) {
+      if (known)
+        search(*known);
+      else
+        done(std::move(known).error());
+    });
+  });
 }
 
 void mastodon_gateway::verify_account(account_credentials account,

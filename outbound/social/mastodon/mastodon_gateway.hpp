@@ -9,6 +9,8 @@
 //   https://docs.joinmastodon.org/methods/media/#v2
 // - GET /api/v1/accounts/:id/statuses pages backwards with max_id, 40 at most:
 //   https://docs.joinmastodon.org/methods/accounts/#statuses
+// - GET /api/v2/instance names the limits:
+//   https://docs.joinmastodon.org/entities/Instance/#max_characters
 // - 429 names the end of the wait in X-RateLimit-Reset:
 //   https://docs.joinmastodon.org/api/rate-limits/
 // - Errors are `{"error": "…"}`: https://docs.joinmastodon.org/entities/Error/
@@ -18,6 +20,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "domain/clock.hpp"
@@ -33,7 +36,17 @@ struct mastodon_options {
   /// when that is less) the status is not sent any more: a call that is cut
   /// off would leave its outcome unknown.
   std::chrono::milliseconds least_status_time{2'000};
+  /// What an instance says of its limits is believed so long.
+  std::chrono::seconds limits_lifetime{3'600};
+  /// The first pause before an answer that was certainly not published is
+  /// tried again; doubles. At most three tries.
+  std::chrono::milliseconds answer_pause{500};
 };
+
+namespace mastodon {
+class limits_cache;
+}
+class rate_memory;
 
 /// The account that a token speaks for.
 struct verified_account {
@@ -61,7 +74,22 @@ struct verified_account {
 /// transient, since nothing is public. A repeated attempt uploads again; the
 /// server removes files that no status uses.
 ///
-/// The visibility of a post is the account's own default.
+/// A 401 or 403 without the API's words (a page of a proxy) is unauthorized
+/// only when the token is refused also by verify_credentials; else it is
+/// transient (401) or permanent (403).
+///
+/// A text of up to 500 characters is sent without a question. For a longer
+/// one, a thread, or more than four files the instance's limits are read
+/// first; what exceeds them is permanent, with the limit in `detail`. An
+/// instance that does not tell them has the last word, and its threads are
+/// divided by the defaults. When they cannot be read for now (no answer, 429,
+/// 5xx, a page of a proxy), publish and find_published fail as a read does,
+/// before anything is sent: a text divided by a guess would be lost or doubled.
+///
+/// The parts of a thread and the first comment are answers to the post
+/// before, with keys of their own. An answer is tried again only when it was
+/// certainly not published. When a key gives back what an earlier call made
+/// of the same text by other limits, nothing follows, and `left_out` says so.
 class mastodon_gateway final : public social_gateway {
 public:
   using verify_callback = std::function<void(result<verified_account>)>;
@@ -69,6 +97,7 @@ public:
   /// Both references must outlive the gateway and its calls.
   mastodon_gateway(http_client& http, const clock_port& clock,
                    mastodon_options options = {});
+  ~mastodon_gateway() override;
 
   network platform() const noexcept override {
     return network::mastodon;
@@ -80,6 +109,12 @@ public:
                    std::chrono::milliseconds timeout,
                    list_callback done) override;
 
+  /// Reads the account's own posts back: the ones with the same text that
+  /// answer no other.
+  void find_published(outgoing_post post, instant since,
+                      std::chrono::milliseconds timeout,
+                      list_callback done) override;
+
   /// Whom the token speaks for. A read.
   /// https://docs.joinmastodon.org/methods/accounts/#verify_credentials
   void verify_account(account_credentials account,
@@ -90,6 +125,8 @@ private:
   http_client& http_;
   const clock_port& clock_;
   mastodon_options options_;
+  std::shared_ptr<mastodon::limits_cache> limits_;
+  std::shared_ptr<rate_memory> rates_;
 };
 
 } // namespace carillon::outbound

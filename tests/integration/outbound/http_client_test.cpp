@@ -339,6 +339,40 @@ TEST_F(HttpClientTest, PrivateAddressesAreRefusedWhereThatIsAsked) {
   EXPECT_EQ(server.connections(), 0);
 }
 
+TEST_F(HttpClientTest, AllowedBlocksAreCalledAndNothingElseIs) {
+  scripted_server server{answers({http_answer(200, "here")})};
+  http_client_options options;
+  options.refuse_private_addresses = true;
+  options.allowed_addresses = *address_blocks::parse({"127.0.0.0/8", "10.0.0.0/8"});
+  for (const auto* host : {"127.0.0.1", "[::ffff:127.0.0.1]"}) {
+    const auto r = send(request("GET", std::string{"http://"} + host + ":" + std::to_string(server.port())), options);
+    // Not every machine lets IPv6's form of an IPv4 address through.
+    if (host[0] != '[') {
+      EXPECT_EQ(r.body, "here") << r.detail;
+    }
+    EXPECT_NE(r.why, errc::forbidden) << host;
+  }
+  options.allowed_addresses = *address_blocks::parse({"10.0.0.0/8", "::1", "127.0.0.2"});
+  expect_never_sent(send(request("GET", server.url()), options), errc::forbidden);
+}
+
+TEST_F(HttpClientTest, ARedirectToAPrivateAddressIsAnAnswerAndNotACall) {
+  scripted_server inner{answers({http_answer(200, "secret")})};
+  scripted_server outer{answers({http_answer(302, "", {"Location: " + inner.url()})})};
+  http_client_options options;
+  options.refuse_private_addresses = true;
+  options.allowed_addresses = *address_blocks::parse({"127.0.0.1"});
+  EXPECT_EQ(send(request("GET", outer.url()), options).status, 302);
+  EXPECT_EQ(inner.connections(), 0);
+}
+
+TEST_F(HttpClientTest, ABlockOfAddressesIsWrittenAsItIsMeant) {
+  for (const auto* text : {"", "10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "::1/129", "10.0.0.0/-1", "10.0.0.0/8x", "localhost"})
+    EXPECT_FALSE(address_blocks::parse({text})) << text;
+  for (const auto* text : {"10.0.0.0/8", "0.0.0.0/0", "::/0", "fd00::/8", "192.168.1.7"})
+    EXPECT_TRUE(address_blocks::parse({text})) << text;
+}
+
 TEST_F(HttpClientTest, ReservedBlocksOfBothProtocolsAreNoPublicAddresses) {
   for (const auto* host :
        {"10.1.2.3", "100.64.0.1", "169.254.169.254", "172.31.255.255", "192.0.0.8", "192.168.1.1", "198.18.0.1",

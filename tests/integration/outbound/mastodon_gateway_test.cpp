@@ -9,12 +9,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "http/sandbox/service.hpp"
-#include "tests/integration/outbound/waiting.hpp"
+#include "tests/integration/outbound/sandbox_server.hpp"
 #include "tests/support/scratch_folder.hpp"
 #include "tests/support/scripted_server.hpp"
-#include "tests/unit/http/manual_clock.hpp"
-#include "tests/unit/http/recording_logger.hpp"
 
 namespace carillon::outbound {
 
@@ -28,6 +25,7 @@ using test::http_answer;
 using test::scripted_exchange;
 using test::scripted_request;
 using test::scripted_server;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -83,41 +81,22 @@ protected:
 
 class SandboxGatewayTest : public MastodonGatewayTest {
 protected:
-  SandboxGatewayTest() {
-    auto options = http::sandbox::make_server_options();
-    options.port = 0;
-    server_ = std::make_unique<http::server>(options, network_.dispatcher(), log_);
-    server_->start();
-    acme = account_at(url());
-  }
   ~SandboxGatewayTest() override {
     // Calls that hang are given up with their connections.
     loop.stop();
-    server_->stop(0ms);
   }
 
   std::string url() const {
-    return "http://127.0.0.1:" + std::to_string(server_->port());
+    return network_.url();
   }
-
-  json call(const std::string& method, const std::string& path, const json& body = {}) {
-    http_request q;
-    q.method = method;
-    q.url = url() + path;
-    if (!body.is_null()) {
-      q.body = body.dump();
-      q.headers = {{"Content-Type", "application/json"}};
-    }
-    const auto r = test::wait_for<http_response>([&](auto done) { http.send(q, done); });
-    EXPECT_EQ(r.status, 200) << r.body;
-    return json::parse(r.body, nullptr, false);
+  json call(const std::string& method, const std::string& path) {
+    return network_.call(method, path);
   }
   void misbehave(const json& faults) {
-    call("POST", "/sandbox/faults", faults);
+    network_.misbehave(faults);
   }
-  /// Ever accepted, seen or not.
   int accepted() {
-    return call("GET", "/sandbox/stats")["posts"].get<int>();
+    return network_.accepted();
   }
 
   static std::vector<std::string> texts(const std::vector<public_post>& posts) {
@@ -127,12 +106,11 @@ protected:
     return out;
   }
 
-  account_credentials acme;
-
 private:
-  test::recording_logger log_;
-  http::sandbox::service network_{{}, clock, log_};
-  std::unique_ptr<http::server> server_;
+  test::sandbox_server network_{http, clock};
+
+protected:
+  account_credentials acme = account_at(url());
 };
 
 TEST_F(SandboxGatewayTest, APostIsPublicWithIdUrlTextAndTime) {
@@ -286,11 +264,10 @@ TEST_F(SandboxGatewayTest, ATokenThatIsNotKnownIsUnauthorized) {
 }
 
 TEST_F(SandboxGatewayTest, WhatTheNetworkRefusesIsPermanentInItsWords) {
-  const auto too_long = failure_of(publish(post_to(acme, std::string(501, 'x'))));
-  EXPECT_EQ(too_long.code, errc::permanent);
-  EXPECT_THAT(too_long.detail, HasSubstr("422"));
-  EXPECT_THAT(too_long.detail, HasSubstr("500"));
-  EXPECT_EQ(failure_of(publish(post_to(acme, ""))).code, errc::permanent);
+  const auto empty = failure_of(publish(post_to(acme, "")));
+  EXPECT_EQ(empty.code, errc::permanent);
+  EXPECT_THAT(empty.detail, HasSubstr("422"));
+  EXPECT_THAT(empty.detail, HasSubstr("Text can't be blank"));
   EXPECT_EQ(accepted(), 0);
 }
 
@@ -396,6 +373,10 @@ INSTANTIATE_TEST_SUITE_P(
     answer_case{"OkWithoutContent", http_answer(200, R"({"id":"1"})"), errc::outcome_unknown, errc::transient, "unreadable", {}},
     answer_case{"OkOfWrongTypes", http_answer(200, R"({"id":{},"content":7})"), errc::outcome_unknown, errc::transient,
                 "unreadable", {}},
+    answer_case{"OkWithAnIdThatCannotBeKept", http_answer(200, R"({"id":"1\u0000","content":"<p>x</p>"})"), errc::outcome_unknown,
+                errc::transient, "unreadable", {}},
+    answer_case{"OkWithAnIdThatIsTooLong", http_answer(200, status_json(std::string(256, '1'))), errc::outcome_unknown,
+                errc::transient, "unreadable", {}},
     answer_case{"DeepJson", http_answer(200, std::string(100'000, '[')), errc::outcome_unknown, errc::transient, "unreadable",
                 {}},
     answer_case{"HugeBody", http_answer(200, "[" + std::string(3'000'000, ' ') + "]"), errc::outcome_unknown, errc::transient,
@@ -458,6 +439,120 @@ TEST_F(MastodonGatewayTest, AnAccountIdCannotLeaveItsPlaceInThePath) {
   EXPECT_TRUE(list(account));
   EXPECT_EQ(server.requests().at(0).line,
             "GET /api/v1/accounts/..%2F..%2Fx%3Fy%3D1%23z/statuses?exclude_reblogs=true&limit=40 HTTP/1.1");
+}
+
+// -- limits, threads and servers of their own kind -----------------------------------------
+
+/// Answers by what is asked for; requests that no entry begins are 404.
+test::scripted_server::script by_path(std::vector<std::pair<std::string, std::string>> answers_by_path) {
+  return [all = std::move(answers_by_path)](scripted_exchange& e) {
+    scripted_request q;
+    while (e.receive(q)) {
+      auto answer = http_answer(404, R"({"error":"Record not found"})");
+      for (const auto& [begin, one] : all)
+        if (q.line.starts_with(begin))
+          answer = one;
+      e.send(answer);
+    }
+  };
+}
+
+std::string instance_json(int characters) {
+  return json{{"configuration", {{"statuses", {{"max_characters", characters}, {"max_media_attachments", 2}}}}}}.dump();
+}
+
+int asked_for(const scripted_server& server, const std::string& begin) {
+  int out = 0;
+  for (const auto& q : server.requests())
+    out += q.line.starts_with(begin) ? 1 : 0;
+  return out;
+}
+
+TEST_F(MastodonGatewayTest, AnInstancesOwnLimitHoldsAndIsReadOnceAnHour) {
+  scripted_server server{by_path({{"GET /api/v2/instance", http_answer(200, instance_json(1'000))},
+                                  {"POST /api/v1/statuses", http_answer(200, status_json("1"))}})};
+  EXPECT_TRUE(publish(post_to(account_at(server.url()), std::string(1'000, 'x'))));
+  EXPECT_THAT(failure_of(publish(post_to(account_at(server.url()), std::string(1'001, 'x')))).detail,
+              HasSubstr("1001 characters; this server allows 1000"));
+  EXPECT_TRUE(publish(post_to(account_at(server.url()), "https://example.com/" + std::string(2'000, 'x'))));
+  EXPECT_EQ(asked_for(server, "GET /api/v2/instance"), 1);
+  EXPECT_EQ(asked_for(server, "POST /api/v1/statuses"), 2);
+}
+
+TEST_F(MastodonGatewayTest, AnInstanceThatKeepsItsLimitsToItselfHasTheLastWord) {
+  scripted_server server{by_path({{"GET /api/v2/instance", http_answer(500, "<html>")},
+                                  {"POST /api/v1/statuses", error_answer(422, "Text is too long")}})};
+  EXPECT_THAT(failure_of(publish(post_to(account_at(server.url()), std::string(700, 'x')))).detail,
+              HasSubstr("Text is too long"));
+}
+
+TEST_F(MastodonGatewayTest, APageInsteadOfTheApisWordsDisconnectsNobodyUnlessTheTokenIsRefused) {
+  const auto page = http_answer(403, "<html><body>Checking your browser</body></html>");
+  const auto statuses = std::string{"POST /api/v1/statuses"};
+  const auto verify = std::string{"GET /api/v1/accounts/verify_credentials"};
+  const auto me = http_answer(200, R"({"id":"1","username":"acme"})");
+  scripted_server walled{by_path({{statuses, page}, {verify, page}})};
+  scripted_server good{by_path({{statuses, page}, {verify, me}})};
+  scripted_server down{by_path({{statuses, page}, {verify, http_answer(502)}})};
+  scripted_server plain{by_path({{statuses, http_answer(401, "<html>no</html>")}, {verify, me}})};
+  EXPECT_EQ(failure_of(publish(post_to(account_at(walled.url())))).code, errc::unauthorized);
+  EXPECT_EQ(failure_of(publish(post_to(account_at(good.url())))).code, errc::permanent);
+  EXPECT_EQ(failure_of(publish(post_to(account_at(down.url())))).code, errc::transient);
+  EXPECT_EQ(failure_of(publish(post_to(account_at(plain.url())))).code, errc::transient);
+}
+
+TEST_F(MastodonGatewayTest, AFirstCommentThatIsRefusedLeavesThePostPublished) {
+  scripted_server server{answers({http_answer(200, status_json("1")), error_answer(422, "Not like this")})};
+  auto post = post_to(account_at(server.url()));
+  post.first_comment = "And this";
+  post.visibility = "unlisted";
+  const auto out = publish(post);
+  ASSERT_TRUE(out) << out.error().detail;
+  EXPECT_EQ(out->id, "1");
+  EXPECT_THAT(out->left_out, AllOf(HasSubstr("first comment"), HasSubstr("Not like this")));
+  ASSERT_THAT(server.requests(), SizeIs(2));
+  const auto comment = json::parse(server.requests()[1].body);
+  EXPECT_EQ(comment["in_reply_to_id"], "1");
+  EXPECT_EQ(comment["visibility"], "unlisted");
+  EXPECT_EQ(json::parse(server.requests()[0].body)["visibility"], "unlisted");
+  EXPECT_NE(server.requests()[1].header("idempotency-key"), server.requests()[0].header("idempotency-key"));
+}
+
+TEST_F(MastodonGatewayTest, AnAnswerIsTriedAgainOnlyWhenItWasCertainlyNotPublished) {
+  scripted_server busy{answers({http_answer(200, status_json("1")), error_answer(503, "Not now"), http_answer(200, status_json("2"))})};
+  auto post = post_to(account_at(busy.url()));
+  post.first_comment = "And this";
+  auto out = publish(post);
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->left_out, "");
+  EXPECT_THAT(busy.requests(), SizeIs(3));
+
+  scripted_server unclear{answers({http_answer(200, status_json("1")), http_answer(502)})};
+  post.account = account_at(unclear.url());
+  out = publish(post);
+  ASSERT_TRUE(out);
+  EXPECT_THAT(out->left_out, HasSubstr("may be public"));
+  EXPECT_THAT(unclear.requests(), SizeIs(2)) << "a server that ignores keys would show it twice";
+}
+
+TEST_F(MastodonGatewayTest, AWaitThatTheNetworkAskedForIsKeptWithoutACall) {
+  scripted_server server{answers({error_answer(429, "Slow down", {"Retry-After: 600"})})};
+  EXPECT_EQ(failure_of(publish(post_to(account_at(server.url())))).code, errc::throttled);
+  const auto f = failure_of(publish(post_to(account_at(server.url()), "Another", "key-2")));
+  EXPECT_EQ(f.code, errc::cancelled);
+  ASSERT_TRUE(f.retry_after);
+  EXPECT_LE(*f.retry_after, 600s);
+  EXPECT_GT(*f.retry_after, 500s);
+  EXPECT_THAT(server.requests(), SizeIs(1));
+  EXPECT_EQ(failure_of(publish(post_to(account_at(server.url(), "rival"), "Theirs", "key-3"))).code, errc::throttled)
+    << "another account is asked for itself";
+}
+
+TEST_F(MastodonGatewayTest, TheLastCallOfAWindowClosesTheAccountUntilItsEnd) {
+  scripted_server server{answers({http_answer(
+    200, status_json("1"), {"Date: Sat, 07 Feb 2026 12:00:00 GMT", "X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 2026-02-07T12:05:00Z"})})};
+  EXPECT_TRUE(publish(post_to(account_at(server.url()))));
+  EXPECT_EQ(failure_of(publish(post_to(account_at(server.url()), "Another", "key-2"))).code, errc::cancelled);
 }
 
 // -- uploads -----------------------------------------------------------------------------

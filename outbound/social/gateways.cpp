@@ -1,0 +1,17 @@
+#include "outbound/social/gateways.hpp"
+
+#include "outbound/social/bluesky/bluesky_gateway.hpp"
+#include "outbound/social/mastodon/mastodon_gateway.hpp"
+
+namespace carillon::outbound {
+
+std::map<network, std::shared_ptr<social_gateway>> make_gateways(http_client& http, const clock_port& clock) {
+  std::map<network, std::shared_ptr<social_gateway>> out;
+  for (const std::shared_ptr<social_gateway>& gateway :
+       {std::shared_ptr<social_gateway>{std::make_shared<mastodon_gateway>(http, clock)},
+        std::shared_ptr<social_gateway>{std::make_shared<bluesky_gateway>(http, clock)}})
+    out.emplace(gateway->platform(), gateway);
+  return out;
+}
+
+} // namespace carillon::outbound

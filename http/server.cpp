@@ -31,10 +31,10 @@ std::system_error as_system_error(const error_code& ec,
 } // namespace
 
 struct server::impl {
-  impl(server_options o, dispatch d, logger& l)
-    : options(std::move(o)), handler(std::move(d)), log(l),
+  impl(server_options o, dispatch d, logger& l, stream_finder f)
+    : options(std::move(o)), handler(std::move(d)), streams(std::move(f)), log(l),
       acceptor(asio::make_strand(io)), pause(acceptor.get_executor()),
-      host{io, options, handler, log, std::make_shared<reply_gate>(),
+      host{io, options, handler, streams, log, std::make_shared<reply_gate>(),
            {}, {},      {}, {}, false} {}
 
   void accept() {
@@ -110,6 +110,7 @@ struct server::impl {
 
   server_options options;
   dispatch handler;
+  stream_finder streams;
   logger& log;
   asio::io_context io;
   tcp::acceptor acceptor;
@@ -121,8 +122,8 @@ struct server::impl {
   bool running = false;
 };
 
-server::server(server_options options, dispatch handler, logger& log)
-  : impl_(std::make_unique<impl>(std::move(options), std::move(handler), log)) {
+server::server(server_options options, dispatch handler, logger& log, stream_finder streams)
+  : impl_(std::make_unique<impl>(std::move(options), std::move(handler), log, std::move(streams))) {
 }
 
 server::~server() {

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "domain/ports/log.hpp"
+#include "http/body_sink.hpp"
 #include "http/route.hpp"
 
 namespace carillon::http {
@@ -27,6 +29,14 @@ struct server_options {
   /// From the first byte of a request to its last.
   std::chrono::milliseconds read_timeout{10'000};
   std::chrono::milliseconds write_timeout{10'000};
+  /// For a body that is taken while it arrives: from its header to its last
+  /// byte. Each piece of it has read_timeout.
+  std::chrono::milliseconds stream_timeout{900'000};
+  /// How long a client that was refused may go on sending before it reads.
+  std::chrono::milliseconds linger_timeout{2'000};
+  /// The same when a body was refused on its way: renewed by each piece that
+  /// comes, up to the body's limit and within stream_timeout.
+  std::chrono::milliseconds refused_body_timeout{30'000};
   /// What absolute links start with; empty: `http://` and the Host header.
   std::string public_url;
   /// Origins that CORS answers allow; `*` for any (contract §1.6), none: no
@@ -45,7 +55,17 @@ public:
   /// Called on an io thread; must not block.
   using dispatch = std::function<void(request, respond)>;
 
-  server(server_options options, dispatch handler, logger& log);
+  /// How a body is taken while it arrives; `open` gets the request without
+  /// its body, and is called at most once.
+  struct stream {
+    std::uint64_t most_bytes = 0;
+    std::function<std::shared_ptr<body_sink>(request, respond)> open;
+  };
+  /// Asked for each request that has a body, by its header alone. Nothing:
+  /// the body is read whole and the request is dispatched.
+  using stream_finder = std::function<std::optional<stream>(const request&)>;
+
+  server(server_options options, dispatch handler, logger& log, stream_finder streams = nullptr);
   ~server();
 
   /// Binds and starts; throws std::system_error when the address is taken.

@@ -26,8 +26,6 @@ namespace {
 constexpr std::size_t read_chunk_bytes = 16 * 1024;
 /// Requests of one connection that may wait for their answers.
 constexpr std::size_t most_pipelined = 16;
-/// How long a client that was refused may go on sending before it reads.
-constexpr std::chrono::seconds linger_time{2};
 
 std::string lower_case(std::string_view text) {
   std::string out{text};
@@ -118,6 +116,8 @@ void session::wind_down() {
       return;
     self->no_more_requests_ = true;
     self->disarm_read();
+    self->drop_stream();
+    self->discardable_ = 0;
     if (self->slots_.empty() && !self->writing_)
       self->close();
     else if (!self->slots_.empty())
@@ -134,10 +134,11 @@ void session::abort() {
 
 void session::begin_request() {
   parser_.emplace();
-  parser_->eager(true);
+  // The header comes alone, as it says how much body may follow.
+  parser_->eager(false);
   parser_->header_limit(
     static_cast<std::uint32_t>(host_.options.max_header_bytes));
-  parser_->body_limit(host_.options.max_body_bytes);
+  parser_->body_limit(boost::none);
   in_request_ = false;
   header_seen_ = false;
 }
@@ -168,6 +169,7 @@ void session::on_read(error_code ec, std::size_t count) {
     // The client may have closed its side only: what it asked is answered.
     no_more_requests_ = true;
     disarm_read();
+    drop_stream();
     if (lingering_ || (slots_.empty() && !writing_))
       return close();
     if (!slots_.empty())
@@ -184,10 +186,15 @@ void session::on_read(error_code ec, std::size_t count) {
 
 void session::advance() {
   while (!closed_ && !no_more_requests_) {
-    if (slots_.size() >= most_pipelined)
+    if (sink_busy_)
+      return; // on_sink_ready comes back here.
+    if (slots_.size() >= most_pipelined && !sink_)
       return; // on_written comes back here.
-    if (buffer_.size() == 0)
+    if (buffer_.size() == 0) {
+      if (sink_)
+        arm_read(wait::request);
       return read_more();
+    }
     if (!in_request_) {
       in_request_ = true;
       arm_read(wait::request);
@@ -203,7 +210,13 @@ void session::advance() {
       if (no_more_requests_)
         return;
     }
-    if (parser_->is_done()) {
+    if (sink_) {
+      feed_sink();
+      if (sink_ && !sink_busy_ && (ec == bhttp::error::need_more || consumed == 0)) {
+        arm_read(wait::request);
+        return read_more();
+      }
+    } else if (parser_->is_done()) {
       disarm_read();
       on_request();
     } else if (ec == bhttp::error::need_more || consumed == 0) {
@@ -220,15 +233,149 @@ void session::on_header() {
   if (head.version() >= 11 && head.count(bhttp::field::host) != 1)
     return refuse(400, "A request needs exactly one Host header.");
   const auto expectation = head[bhttp::field::expect];
-  if (expectation.empty() || head.version() < 11)
-    return;
-  if (!beast::iequals(expectation, "100-continue"))
+  const bool expects = !expectation.empty() && head.version() >= 11;
+  if (expects && !beast::iequals(expectation, "100-continue"))
     return refuse(417, "This expectation is not supported.");
-  if (parser_->is_done())
+  if (!parser_->is_done() && begin_stream())
+    return;
+  if (const auto length = parser_->content_length(); length && *length > host_.options.max_body_bytes)
+    return on_parse_error(bhttp::error::body_limit);
+  parser_->body_limit(host_.options.max_body_bytes);
+  parser_->eager(true);
+  if (!expects || parser_->is_done())
     return;
   add_slot({});
   slots_.back().bytes = "HTTP/1.1 100 Continue\r\n\r\n";
   slots_.back().ready = true;
+  write_ready();
+}
+
+/// True when the body is not this connection's to read: it goes to a sink, or
+/// the request was answered without it.
+bool session::begin_stream() {
+  if (!host_.streams)
+    return false;
+  auto req = read_head(parser_->get());
+  if (!req)
+    return false; // on_request refuses it.
+  auto found = host_.streams(*req);
+  if (!found)
+    return false;
+  if (const auto length = parser_->content_length(); length && *length > found->most_bytes) {
+    on_parse_error(bhttp::error::body_limit);
+    return true;
+  }
+  parser_->body_limit(found->most_bytes);
+  parser_->eager(true);
+  discardable_ = found->most_bytes;
+  stream_ends_ = std::chrono::steady_clock::now() + host_.options.stream_timeout;
+  auto form = form_of_current();
+  form.keep_alive = parser_->keep_alive();
+  req->correlation_id = form.correlation_id;
+  auto& in_flight = host_.gate->in_flight;
+  if (in_flight.fetch_add(1) >= host_.options.max_in_flight) {
+    in_flight.fetch_sub(1);
+    no_more_requests_ = true;
+    disarm_read();
+    add_slot(std::move(form));
+    const auto r = overloaded();
+    settle(slots_.back(), r, render_payload(r));
+    write_ready();
+    return true;
+  }
+  continue_number_.reset();
+  if (parser_->get().count(bhttp::field::expect) > 0 && parser_->get().version() >= 11)
+    continue_number_ = add_slot({});
+  stream_number_ = add_slot(std::move(form));
+  // While the sink has not asked, the wait is not the client's.
+  disarm_read();
+  auto answer
+    = std::make_shared<answer_slot>(host_.gate, weak_from_this(), stream_number_);
+  try {
+    sink_ = found->open(std::move(*req), [answer](reply r) { answer->send(std::move(r)); });
+    sink_busy_ = true;
+    sink_->begin(ask_for_more());
+  } catch (const std::exception& e) {
+    host_.log.error("http-dispatch-failed", {{"error", e.what()}});
+    no_more_requests_ = true;
+    drop_stream();
+    settle_continue(false);
+    answer->send(problem({errc::permanent, e.what(), {}, {}}));
+  }
+  return true;
+}
+
+body_sink::ready session::ask_for_more() {
+  return [gate = host_.gate, target = weak_from_this(), generation = ++stream_generation_] {
+    std::lock_guard lock{gate->mutex};
+    if (!gate->open)
+      return;
+    if (auto s = target.lock())
+      asio::post(s->socket_.get_executor(), [s, generation] {
+        if (generation == s->stream_generation_)
+          s->on_sink_ready();
+      });
+  };
+}
+
+void session::on_sink_ready() {
+  if (closed_ || !sink_)
+    return;
+  sink_busy_ = false;
+  ++stream_generation_; // Each `ready` counts once.
+  if (std::chrono::steady_clock::now() > stream_ends_)
+    return refuse(408, "The request took too long to arrive.");
+  settle_continue(true);
+  advance();
+}
+
+/// After the parser has taken a step.
+void session::feed_sink() {
+  auto bytes = std::move(parser_->get().body());
+  parser_->get().body().clear();
+  const bool whole = parser_->is_done();
+  if (sink_busy_)
+    return; // Only the header has come.
+  if (whole)
+    disarm_read();
+  if (!bytes.empty()) {
+    disarm_read();
+    sink_busy_ = true;
+    sink_->take(std::move(bytes), ask_for_more());
+  }
+  if (!whole)
+    return;
+  discardable_ = 0;
+  sink_->finish();
+  const bool last = !slots_.back().form.keep_alive;
+  drop_stream();
+  begin_request();
+  if (last)
+    no_more_requests_ = true;
+}
+
+void session::drop_stream() {
+  if (!sink_)
+    return;
+  ++stream_generation_;
+  sink_busy_ = false;
+  settle_continue(false);
+  // May end an upload, which answers: not before this is consistent.
+  auto gone = std::move(sink_);
+  sink_.reset();
+}
+
+/// The interim answer has its place in front of the request's own.
+void session::settle_continue(bool send) {
+  if (!continue_number_)
+    return;
+  const auto number = *std::exchange(continue_number_, std::nullopt);
+  if (number < first_number_)
+    return;
+  auto& place = slots_[number - first_number_];
+  if (send)
+    place.bytes = "HTTP/1.1 100 Continue\r\n\r\n";
+  place.ready = true;
   write_ready();
 }
 
@@ -271,10 +418,41 @@ void session::refuse(int status, std::string_view message) {
                   {{"status", std::to_string(status)},
                    {"client", remote_address_},
                    {"correlation", form.correlation_id}});
-  add_slot(std::move(form));
+  // A request whose body was being taken has its place already.
+  if (sink_)
+    drop_stream();
+  else
+    add_slot(std::move(form));
   const auto r = error_reply(status, message);
-  settle(slots_.back(), r, render_payload(r));
+  if (!slots_.back().ready)
+    settle(slots_.back(), r, render_payload(r));
   write_ready();
+}
+
+/// Everything but the body and the correlation; nothing when malformed.
+std::optional<request> session::read_head(const bhttp::request_header<>& head) {
+  request req;
+  req.method = std::string{view(head.method_string())};
+  req.remote_address = remote_address_;
+  for (const auto& field : head) {
+    const auto value = view(field.value());
+    if (!is_valid_utf8(value))
+      return std::nullopt;
+    auto& stored = req.headers[lower_case(view(field.name_string()))];
+    if (!stored.empty())
+      stored += ", ";
+    stored += value;
+  }
+  auto where = parse_target(view(head.target()));
+  const auto host = req.header("host");
+  if (!where || !is_host(host))
+    return std::nullopt;
+  req.path = std::move(where->path);
+  req.query = std::move(where->query);
+  req.base_url = !host_.options.public_url.empty() ? host_.options.public_url
+                 : host.empty()                    ? std::string{}
+                                                   : "http://" + host;
+  return req;
 }
 
 void session::on_request() {
@@ -283,22 +461,8 @@ void session::on_request() {
   form.keep_alive = message.keep_alive();
   begin_request();
 
-  request req;
-  req.method = std::string{view(message.method_string())};
-  req.remote_address = remote_address_;
-  req.correlation_id = form.correlation_id;
-  bool readable = true;
-  for (const auto& field : message) {
-    const auto value = view(field.value());
-    readable = readable && is_valid_utf8(value);
-    auto& stored = req.headers[lower_case(view(field.name_string()))];
-    if (!stored.empty())
-      stored += ", ";
-    stored += value;
-  }
-  auto where = parse_target(view(message.target()));
-  const auto host = req.header("host");
-  if (!readable || !where || !is_host(host)) {
+  auto head = read_head(message);
+  if (!head) {
     form.keep_alive = false;
     no_more_requests_ = true;
     add_slot(std::move(form));
@@ -306,11 +470,8 @@ void session::on_request() {
     settle(slots_.back(), r, render_payload(r));
     return write_ready();
   }
-  req.path = std::move(where->path);
-  req.query = std::move(where->query);
-  req.base_url = !host_.options.public_url.empty() ? host_.options.public_url
-                 : host.empty()                    ? std::string{}
-                                                   : "http://" + host;
+  auto& req = *head;
+  req.correlation_id = form.correlation_id;
   req.body = std::move(message.body());
 
   // Nothing is read behind the wish for another protocol.
@@ -357,7 +518,15 @@ void session::take_answer(std::uint64_t number, reply r, std::string payload) {
                const auto index = number - self->first_number_;
                if (index >= self->slots_.size() || self->slots_[index].ready)
                  return;
-               self->settle(self->slots_[index], r, payload);
+               // The body was refused, or is not needed: the rest is not
+               // read, so nothing can follow on this connection.
+               if (self->sink_ && number == self->stream_number_) {
+                 self->no_more_requests_ = true;
+                 self->disarm_read();
+                 self->drop_stream();
+               }
+               // Its index may be another now.
+               self->settle(self->slots_[number - self->first_number_], r, payload);
                self->write_ready();
              });
 }
@@ -479,19 +648,30 @@ void session::hand_over() {
 }
 
 /// Closing with unread bytes would reset the connection and could destroy
-/// the answer before the client has read it.
+/// the answer before the client has read it. Browsers read it only when they
+/// have sent their whole body.
 void session::linger() {
   error_code ec;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ec);
   if (ec)
     return close();
   lingering_ = true;
+  linger_ends_ = std::chrono::steady_clock::now() + host_.options.linger_timeout;
+  if (discardable_ > 0)
+    linger_ends_ = std::max(linger_ends_, stream_ends_);
   arm_read(wait::linger);
   drain();
 }
 
 void session::drain() {
+  const std::uint64_t count = buffer_.size();
   buffer_.consume(buffer_.size());
+  if (discardable_ > 0 && count > 0) {
+    if (count >= discardable_ || std::chrono::steady_clock::now() >= linger_ends_)
+      return close();
+    discardable_ -= count;
+    arm_read(wait::linger);
+  }
   read_more();
 }
 
@@ -499,6 +679,7 @@ void session::close() {
   if (std::exchange(closed_, true))
     return;
   disarm_read();
+  drop_stream();
   ++write_generation_;
   write_timer_.cancel();
   slots_.clear();
@@ -514,11 +695,15 @@ void session::close() {
 
 void session::arm_read(wait what) {
   const auto& o = host_.options;
-  const std::chrono::milliseconds time = what == wait::idle ? o.idle_timeout
-                                         : what == wait::request
-                                           ? o.read_timeout
-                                           : linger_time;
-  read_timer_.expires_after(time);
+  auto time = o.idle_timeout;
+  if (what == wait::request)
+    time = o.read_timeout;
+  else if (what == wait::linger)
+    time = discardable_ > 0 ? o.refused_body_timeout : o.linger_timeout;
+  auto ends = std::chrono::steady_clock::now() + time;
+  if (what == wait::linger)
+    ends = std::min(ends, linger_ends_);
+  read_timer_.expires_at(ends);
   read_timer_.async_wait([self = shared_from_this(), what,
                           generation = ++read_generation_](error_code ec) {
     if (!ec)
@@ -534,8 +719,10 @@ void session::disarm_read() {
 void session::on_read_deadline(std::uint64_t generation, wait what) {
   if (closed_ || generation != read_generation_)
     return;
-  if (what == wait::request)
+  if (what == wait::request) {
+    discardable_ = 0; // Nothing more comes.
     return refuse(408, "The request took too long to arrive.");
+  }
   close();
 }
 

@@ -8,10 +8,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 
 #include <atomic>
 #include <condition_variable>
@@ -27,11 +27,45 @@ namespace carillon::http {
 
 class session;
 
+/// The bytes of a body: those that have come, not taken out yet. Unlike
+/// Beast's string_body it makes no room for what a client only announces.
+struct arriving_body {
+  using value_type = std::string;
+
+  class reader {
+  public:
+    template <bool IsRequest, class Fields>
+    reader(boost::beast::http::header<IsRequest, Fields>&, std::string& bytes) : bytes_(bytes) {
+    }
+    void init(const boost::optional<std::uint64_t>&, boost::beast::error_code& ec) {
+      ec = {};
+    }
+    template <class Buffers>
+    std::size_t put(const Buffers& more, boost::beast::error_code& ec) {
+      ec = {};
+      std::size_t count = 0;
+      for (auto i = boost::asio::buffer_sequence_begin(more); i != boost::asio::buffer_sequence_end(more); ++i) {
+        const boost::asio::const_buffer one{*i};
+        bytes_.append(static_cast<const char*>(one.data()), one.size());
+        count += one.size();
+      }
+      return count;
+    }
+    void finish(boost::beast::error_code& ec) {
+      ec = {};
+    }
+
+  private:
+    std::string& bytes_;
+  };
+};
+
 /// Shared by the sessions of one server, which outlives them all.
 struct session_host {
   boost::asio::io_context& io;
   const server_options& options;
   const server::dispatch& dispatch;
+  const server::stream_finder& streams;
   logger& log;
   std::shared_ptr<reply_gate> gate;
 
@@ -67,7 +101,7 @@ public:
 
 private:
   using parser
-    = boost::beast::http::request_parser<boost::beast::http::string_body>;
+    = boost::beast::http::request_parser<arriving_body>;
   using error_code = boost::beast::error_code;
 
   struct slot {
@@ -85,10 +119,20 @@ private:
   void on_read(error_code ec, std::size_t count);
   void advance();
   void on_header();
+  bool begin_stream();
   void on_request();
+  std::optional<request> read_head(const boost::beast::http::request_header<>& head);
   void refuse(int status, std::string_view message);
   void on_parse_error(error_code ec);
   answer_form form_of_current() const;
+
+  // -- a body that is taken while it arrives -----------------------------------
+
+  body_sink::ready ask_for_more();
+  void on_sink_ready();
+  void feed_sink();
+  void drop_stream();
+  void settle_continue(bool send);
 
   // -- answering --------------------------------------------------------------
 
@@ -121,6 +165,16 @@ private:
   std::deque<slot> slots_;
   std::uint64_t first_number_ = 0; ///< Of slots_.front().
   std::string out_;
+  std::shared_ptr<body_sink> sink_; ///< Until the body is whole.
+  std::uint64_t stream_number_ = 0; ///< Its request's slot.
+  std::optional<std::uint64_t> continue_number_; ///< Waits for the sink.
+  std::uint64_t stream_generation_ = 0; ///< Who may still ask for more.
+  std::chrono::steady_clock::time_point stream_ends_{};
+  bool sink_busy_ = false; ///< It has not asked for more yet.
+  /// Of a body that was refused: what may still come, and until when.
+  std::uint64_t discardable_ = 0;
+  std::chrono::steady_clock::time_point linger_ends_{};
+
   bool reading_ = false;    ///< A read is under way.
   bool writing_ = false;    ///< A write is under way.
   bool in_request_ = false; ///< Its first byte has come, its last has not.

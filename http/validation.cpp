@@ -1,6 +1,7 @@
 #include "http/validation.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "domain/text.hpp"
 
@@ -154,6 +155,16 @@ std::optional<std::vector<uuid>> body_reader::uuid_list(const std::string& field
   return out;
 }
 
+std::optional<uuid> body_reader::id(const std::string& field, presence need) {
+  const auto* value = find(field, need);
+  if (!value)
+    return std::nullopt;
+  auto out = value->is_string() ? parse_uuid(value->get_ref<const std::string&>()) : std::nullopt;
+  if (!out)
+    refuse(field, "must be a valid UUID.");
+  return out;
+}
+
 std::optional<std::string> body_reader::time_zone(const std::string& field) {
   auto zone = text(field, longest_zone);
   if (zone && !is_time_zone(*zone)) {
@@ -174,6 +185,41 @@ std::optional<instant> body_reader::time(const std::string& field, const std::st
     return std::nullopt;
   }
   return *parsed;
+}
+
+std::optional<bool> body_reader::flag(const std::string& field) {
+  const auto* value = find(field);
+  if (!value)
+    return std::nullopt;
+  if (value->is_boolean())
+    return value->get<bool>();
+  const auto written = value->is_string() ? value->get<std::string>() : value->dump();
+  if (written == "1" || written == "0")
+    return written == "1";
+  refuse(field, "must be true or false.");
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> body_reader::whole_number(const std::string& field, std::int64_t least,
+                                                      std::int64_t most) {
+  const auto* value = find(field);
+  if (!value)
+    return std::nullopt;
+  // The text of a number is compared, so that none is too large to be read.
+  const auto written = value->is_string() ? value->get<std::string>() : value->dump();
+  std::int64_t out = 0;
+  const auto* const end = written.data() + written.size();
+  const auto [stop, ec] = std::from_chars(written.data(), end, out);
+  const bool is_number = value->is_number_integer() || value->is_string();
+  if (!is_number || stop != end || (ec != std::errc{} && ec != std::errc::result_out_of_range)) {
+    refuse(field, "must be a whole number.");
+    return std::nullopt;
+  }
+  if (ec != std::errc{} || out < least || out > most) {
+    refuse(field, "must be between " + std::to_string(least) + " and " + std::to_string(most) + ".");
+    return std::nullopt;
+  }
+  return out;
 }
 
 std::optional<std::string> body_reader::url(const std::string& field, std::size_t max) {

@@ -38,6 +38,8 @@ public:
   std::optional<std::vector<uuid>> uuid_list(const std::string& field, std::size_t most,
                                              presence need = presence::optional);
 
+  std::optional<uuid> id(const std::string& field, presence need = presence::optional);
+
   /// The IANA name of a time zone.
   std::optional<std::string> time_zone(const std::string& field);
 
@@ -48,10 +50,16 @@ public:
   /// http or https with a host, at most `max` characters.
   std::optional<std::string> url(const std::string& field, std::size_t max);
 
+  /// true, false, 1, 0, "1" or "0" (contract §1.5).
+  std::optional<bool> flag(const std::string& field);
+
+  /// A whole number in this range; one written as text counts too.
+  std::optional<std::int64_t> whole_number(const std::string& field, std::int64_t least, std::int64_t most);
+
   /// The wire text of one of Enum's values.
   template <class Enum>
-  std::optional<Enum> choice(const std::string& field) {
-    const auto written = text(field, 255);
+  std::optional<Enum> choice(const std::string& field, presence need = presence::optional) {
+    const auto written = text(field, 255, need);
     if (!written)
       return std::nullopt;
     auto value = parse<Enum>(*written);

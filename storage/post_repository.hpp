@@ -19,8 +19,8 @@ public:
                          const post_filter& filter) override;
   result<post_detail> update(const scope& who, workspace_id workspace, post_id id,
                              const post_actor& actor, const post_content& content) override;
-  result<done> remove(const scope& who, workspace_id workspace, post_id id,
-                      const post_actor& actor) override;
+  result<std::vector<std::string>> remove(const scope& who, workspace_id workspace, post_id id,
+                                          const post_actor& actor) override;
   result<post_detail> set_targets(const scope& who, workspace_id workspace, post_id id,
                                   const post_actor& actor,
                                   const std::vector<social_account_id>& accounts) override;
@@ -44,6 +44,20 @@ public:
                               const post_actor& actor, hints& out) override;
   result<post_detail> cancel(const scope& who, workspace_id workspace, post_id id,
                              const post_actor& actor) override;
+  result<post_detail> retry(const scope& who, workspace_id workspace, post_id id,
+                            const post_actor& actor, bool risk_confirmed, hints& out) override;
+  result<post_detail> duplicate(const scope& who, workspace_id workspace, post_id id,
+                                const post_actor& actor) override;
+  result<std::vector<target_attempts>> attempts(const scope& who, workspace_id workspace,
+                                                post_id id) override;
+  result<post_media> add_media(const scope& who, workspace_id workspace, post_id id,
+                               const post_actor& actor, const new_media& media) override;
+  result<std::vector<post_media>> order_media(const scope& who, workspace_id workspace, post_id id,
+                                              const post_actor& actor,
+                                              const std::vector<media_position>& positions) override;
+  result<std::optional<std::string>> remove_media(const scope& who, workspace_id workspace,
+                                                  post_id id, const uuid& media,
+                                                  const post_actor& actor) override;
 
 private:
   connection& db_;

@@ -3,6 +3,7 @@
 // the failure of the state that it then meets.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -65,6 +66,7 @@ struct post_media {
   std::string file_name;
   std::optional<std::int64_t> size;
   std::optional<std::string> mime_type;
+  std::optional<std::string> alt_text;
   int sort_order = 0;
   std::string metadata;
   media_processing_status processing = media_processing_status::pending;
@@ -105,6 +107,54 @@ struct new_post {
   std::optional<instant> scheduled_at;
   std::optional<std::string> scheduled_timezone;
   std::vector<social_account_id> accounts; ///< An account counts once.
+};
+
+/// Media that join a post.
+struct new_media {
+  media_type type = media_type::image;
+  std::string path; ///< Of the object, inside the workspace's part of the store.
+  std::optional<std::string> url;
+  std::optional<std::string> thumbnail_url;
+  std::string file_name;
+  std::optional<std::int64_t> size;
+  std::optional<std::string> mime_type;
+  std::optional<std::string> alt_text;
+  std::string dimensions; ///< A JSON object, or empty for not known.
+  int sort_order = 0;     ///< 0: after the last.
+  std::string metadata;
+  media_processing_status processing = media_processing_status::pending;
+};
+
+struct media_position {
+  uuid media;
+  int sort_order = 0;
+};
+
+/// The most that a post may have; networks take fewer.
+inline constexpr int most_media_per_post = 20;
+
+/// One call of a network for a target.
+struct publish_attempt {
+  attempt_id id;
+  int number = 0;
+  std::string state; ///< As stored: see migrations/0001.
+  instant started_at{};
+  std::optional<instant> concluded_at;
+  std::optional<std::chrono::milliseconds> latency;
+  std::optional<std::string> error_code;
+  /// What the network said when it refused; the log's words for all else.
+  std::optional<std::string> error_message;
+  std::optional<std::string> external_id;
+  std::optional<std::string> external_url;
+};
+
+struct target_attempts {
+  post_target target;
+  int retry_count = 0;
+  /// Nothing is done for a target that is publishing before then; none: at
+  /// once.
+  std::optional<instant> next_action_at;
+  std::vector<publish_attempt> attempts; ///< In their order.
 };
 
 struct post_filter {
@@ -156,9 +206,11 @@ public:
   virtual result<post_detail> update(const scope& who, workspace_id workspace, post_id id,
                                      const post_actor& actor, const post_content& content)
     = 0;
-  /// Soft; a published or publishing post stays.
-  virtual result<done> remove(const scope& who, workspace_id workspace, post_id id,
-                              const post_actor& actor)
+  /// Soft, but for its media; a published or publishing post stays. Answers
+  /// the paths of objects that no post refers to any more, for the caller to
+  /// remove.
+  virtual result<std::vector<std::string>> remove(const scope& who, workspace_id workspace, post_id id,
+                                                  const post_actor& actor)
     = 0;
 
   /// Replaces all targets of a draft or rejected post.
@@ -202,6 +254,39 @@ public:
     = 0;
   virtual result<post_detail> cancel(const scope& who, workspace_id workspace, post_id id,
                                      const post_actor& actor)
+    = 0;
+  /// A failed post again: its targets that are not live, in one publish_post
+  /// job. conflict on `confirm_duplicate_risk` while nobody has confirmed it
+  /// and the outcome of a target is unknown: it may be live already.
+  virtual result<post_detail> retry(const scope& who, workspace_id workspace, post_id id,
+                                    const post_actor& actor, bool risk_confirmed, hints& out)
+    = 0;
+  /// A draft of the actor's with the same text, targets and media.
+  virtual result<post_detail> duplicate(const scope& who, workspace_id workspace, post_id id,
+                                        const post_actor& actor)
+    = 0;
+  /// Target by target.
+  virtual result<std::vector<target_attempts>> attempts(const scope& who, workspace_id workspace,
+                                                        post_id id)
+    = 0;
+
+  // -- media: of a draft or rejected post ---------------------------------------
+
+  /// conflict on `media` when the post has as many as it may have.
+  virtual result<post_media> add_media(const scope& who, workspace_id workspace, post_id id,
+                                       const post_actor& actor, const new_media& media)
+    = 0;
+  /// Moves those that are named; invalid_argument on `media_order` for one
+  /// that is not the post's. Answers all in their order.
+  virtual result<std::vector<post_media>> order_media(const scope& who, workspace_id workspace,
+                                                      post_id id, const post_actor& actor,
+                                                      const std::vector<media_position>& positions)
+    = 0;
+  /// Answers the path of an object that no post refers to any more, for the
+  /// caller to remove. conflict on `post`: neither draft nor rejected.
+  virtual result<std::optional<std::string>> remove_media(const scope& who, workspace_id workspace,
+                                                          post_id id, const uuid& media,
+                                                          const post_actor& actor)
     = 0;
 };
 

@@ -1,24 +1,10 @@
 #include "http/handlers/posts/edit_posts.hpp"
 
-#include "domain/post_state.hpp"
 #include "http/handlers/posts/post_access.hpp"
 #include "http/handlers/posts/post_input.hpp"
 #include "http/handlers/posts/post_json.hpp"
 
 namespace carillon::http::posts {
-
-namespace {
-
-/// The post for an edit: a status that forbids it comes before the body's
-/// faults (contract §1.4).
-result<post_detail> load_editable(call& c) {
-  auto found = load_post(c, right::change);
-  if (found && !is_editable(found->post.status))
-    return failure{errc::forbidden, "Only a draft or rejected post can be edited.", {}, {}};
-  return found;
-}
-
-} // namespace
 
 result<reply> run_create(call& c) {
   if (!c.workspace->has_by_membership_first(workspace_role::editor))
@@ -52,15 +38,31 @@ result<reply> run_update(call& c) {
   return ok(render_mutation(*updated, c.settings.compat_platform_codes), "Post updated");
 }
 
-result<reply> run_delete(call& c) {
+result<reply> run_delete(call& c, const media_uploads_ptr& uploads) {
   const auto found = load_post(c, right::withdraw);
   if (!found)
     return found.error();
-  auto removed
+  const auto unused
     = c.db.posts().remove(c.tenant_scope(), c.workspace->id, found->post.id, actor_of(c));
-  if (!removed)
-    return std::move(removed).error();
+  if (!unused)
+    return unused.error();
+  if (uploads)
+    for (const auto& path : *unused)
+      uploads->remove(c.who.tenant, c.workspace->id, path);
   return ok(nullptr, "Post deleted");
+}
+
+result<reply> run_duplicate(call& c) {
+  // A copy is a new post of the caller's: the rule of create-post.
+  if (!c.workspace->has_by_membership_first(workspace_role::editor))
+    return failure{errc::forbidden, {}, {}, {}};
+  const auto found = load_post(c, right::view);
+  if (!found)
+    return found.error();
+  auto made = c.db.posts().duplicate(c.tenant_scope(), c.workspace->id, found->post.id, actor_of(c));
+  if (!made)
+    return std::move(made).error();
+  return created(render_mutation(*made, c.settings.compat_platform_codes), "Post duplicated");
 }
 
 result<reply> run_set_targets(call& c) {

@@ -112,6 +112,22 @@ result<reply> run_publish(call& c) {
                 "Post is being published");
 }
 
+result<reply> run_retry(call& c) {
+  const auto found = load_post(c, right::manage);
+  if (!found)
+    return found.error();
+  const auto body = c.body();
+  if (!body)
+    return body.error();
+  const auto risk_confirmed = parse_retry(*body);
+  if (!risk_confirmed)
+    return risk_confirmed.error();
+  return answer(c,
+                c.db.posts().retry(c.tenant_scope(), c.workspace->id, found->post.id, actor_of(c),
+                                   *risk_confirmed, c.after_commit),
+                "Post is being published again");
+}
+
 result<reply> run_cancel(call& c) {
   const auto found = load_post(c, right::withdraw);
   if (!found)

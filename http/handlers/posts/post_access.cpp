@@ -1,5 +1,7 @@
 #include "http/handlers/posts/post_access.hpp"
 
+#include "domain/post_state.hpp"
+
 namespace carillon::http::posts {
 
 namespace {
@@ -30,9 +32,20 @@ result<post_detail> load_post(call& c, right needed) {
   const auto id = c.path_id<post_id>("post");
   if (!id)
     return id.error();
-  auto found = c.db.posts().load(c.tenant_scope(), c.workspace->id, *id);
+  return load_post(c, *id, needed);
+}
+
+result<post_detail> load_post(call& c, post_id id, right needed) {
+  auto found = c.db.posts().load(c.tenant_scope(), c.workspace->id, id);
   if (found && !holds(c, found->post, needed))
     return not_allowed();
+  return found;
+}
+
+result<post_detail> load_editable(call& c) {
+  auto found = load_post(c, right::change);
+  if (found && !is_editable(found->post.status))
+    return failure{errc::forbidden, "Only a draft or rejected post can be edited.", {}, {}};
   return found;
 }
 

@@ -1,5 +1,6 @@
 #include "http/handlers/posts/post_input.hpp"
 
+#include "domain/media_content.hpp"
 #include "domain/text.hpp"
 #include "http/validation.hpp"
 
@@ -14,6 +15,14 @@ constexpr std::size_t max_first_comment = 2'000;
 constexpr std::size_t max_reason = 1'000;
 constexpr std::size_t max_accounts = 100;
 constexpr std::size_t max_search = 255;
+constexpr std::size_t max_bulk = 50;
+constexpr std::size_t max_path = 1'000;
+constexpr std::size_t max_file_name = 255;
+constexpr std::size_t max_mime_type = 100;
+constexpr std::size_t max_alt_text = 500;
+constexpr std::size_t max_media_url = 2'048;
+constexpr std::size_t max_ordered = 100;
+constexpr std::int64_t max_sort_order = 10'000;
 constexpr int default_per_page = 15;
 constexpr std::size_t date_length = std::string_view{"2026-02-07"}.size();
 
@@ -98,6 +107,71 @@ result<post_content> parse_content(const json& body) {
 result<std::vector<social_account_id>> parse_accounts(const json& body) {
   body_reader in{body};
   return unless_refused(in, read_accounts(in, presence::required));
+}
+
+result<std::vector<post_id>> parse_post_ids(const json& body) {
+  body_reader in{body};
+  std::vector<post_id> out;
+  if (const auto ids = in.uuid_list("post_ids", max_bulk, presence::required))
+    for (const auto& id : *ids)
+      out.push_back({id});
+  return unless_refused(in, std::move(out));
+}
+
+result<bool> parse_retry(const json& body) {
+  body_reader in{body};
+  const auto confirmed = in.flag("confirm_duplicate_risk").value_or(false);
+  return unless_refused(in, confirmed);
+}
+
+result<new_media> parse_media(const json& body) {
+  body_reader in{body};
+  new_media out;
+  out.type = in.choice<media_type>("media_type", presence::required).value_or(media_type::image);
+  out.path = in.text("file_path", max_path, presence::required).value_or("");
+  if (!out.path.empty() && !is_object_path(out.path))
+    in.refuse("file_path", "must be a relative path without '..'.");
+  out.url = in.url("file_url", max_media_url);
+  out.thumbnail_url = in.url("thumbnail_url", max_media_url);
+  const auto name = in.text("original_filename", max_file_name);
+  if (name && !is_file_name(*name))
+    in.refuse("original_filename", "must be a file name without a path.");
+  out.file_name = name.value_or(out.path.substr(out.path.rfind('/') + 1));
+  out.size = in.whole_number("file_size", 0, largest_media_size());
+  out.mime_type = in.text("mime_type", max_mime_type);
+  out.alt_text = in.text("alt_text", max_alt_text);
+  out.sort_order = static_cast<int>(in.whole_number("sort_order", 0, max_sort_order).value_or(0));
+  out.metadata = in.object("metadata").value_or("");
+  out.processing = media_processing_status::completed;
+  if (out.size && *out.size > largest_size(out.type))
+    in.refuse("file_size", "must not be more than " + std::to_string(largest_size(out.type)) + " bytes for this type.");
+  if (out.mime_type) {
+    if (const auto known = media_format_of(*out.mime_type); !known || !is_allowed(out.type, *known))
+      in.refuse("mime_type", "is not allowed for this media_type.");
+  }
+  return unless_refused(in, std::move(out));
+}
+
+result<std::vector<media_position>> parse_media_order(const json& body) {
+  body_reader in{body};
+  std::vector<media_position> out;
+  if (body.contains("media_order")) {
+    if (const auto ids = in.uuid_list("media_order", max_ordered, presence::required))
+      for (const auto& id : *ids)
+        out.push_back({id, static_cast<int>(out.size()) + 1});
+    return unless_refused(in, std::move(out));
+  }
+  if (body.empty() || body.size() > max_ordered)
+    return invalid("media_order", "Name between 1 and " + std::to_string(max_ordered) + " media.");
+  for (const auto& [name, _] : body.items()) {
+    const auto id = parse_uuid(name);
+    const auto position = in.whole_number(name, 0, max_sort_order);
+    if (!id)
+      in.refuse(name, "must be the id of media.");
+    else if (position)
+      out.push_back({*id, static_cast<int>(*position)});
+  }
+  return unless_refused(in, std::move(out));
 }
 
 result<schedule_input> parse_schedule(const json& body, const std::string& stored_zone) {

@@ -16,6 +16,21 @@ result<post_content> parse_content(const json& body);
 /// PUT /posts/{post}/targets: at least one account.
 result<std::vector<social_account_id>> parse_accounts(const json& body);
 
+/// The bulk routes: 1 to 50 posts.
+result<std::vector<post_id>> parse_post_ids(const json& body);
+
+/// POST /posts/{post}/retry: whether the caller takes the risk of a double.
+result<bool> parse_retry(const json& body);
+
+/// POST /posts/{post}/media as JSON: media that lie in the workspace's part
+/// of the object store. A path is relative, without `..`; the name is the
+/// path's last part unless one is given.
+result<new_media> parse_media(const json& body);
+
+/// PUT /posts/{post}/media/order: `{"media_order": [id, …]}` or
+/// `{id: position, …}`.
+result<std::vector<media_position>> parse_media_order(const json& body);
+
 struct schedule_input {
   instant at{};
   std::optional<std::string> zone;

@@ -32,6 +32,26 @@ std::string shown_code(const post_target& t, bool compat_platform_codes) {
   return std::string{to_string(compat(t.platform.value_or(network::mastodon)))};
 }
 
+bool is_unsettled(const publish_attempt& a) {
+  return a.state == "open" || a.state == "unknown";
+}
+
+std::string outcome_of(const publish_attempt& a) {
+  return a.state == "open" ? "in_progress" : a.state;
+}
+
+json error_text_of(const publish_attempt& a) {
+  if (a.state == "refused")
+    return or_null(a.error_message);
+  if (a.state == "failed")
+    return a.error_code == "THROTTLED" ? "The network asked to slow down." : "The network could not be reached.";
+  if (a.state == "unknown" || a.state == "abandoned")
+    return "The network did not confirm the post.";
+  if (a.state == "absent")
+    return "The network did not confirm the post; it was looked for twice and is not there.";
+  return nullptr;
+}
+
 } // namespace
 
 json render(const post& p) {
@@ -83,6 +103,7 @@ json render(const post_id& owner, const post_media& m) {
           {"original_filename", m.file_name},
           {"file_size", or_null(m.size)},
           {"mime_type", or_null(m.mime_type)},
+          {"alt_text", or_null(m.alt_text)},
           {"sort_order", m.sort_order},
           {"metadata", stored(m.metadata)},
           {"processing_status", to_string(m.processing)}};
@@ -98,6 +119,34 @@ json render(const approval& a) {
           {"comment", or_null(a.comment)},
           {"is_active", a.is_active},
           {"decided_at", format_api_time(a.decided_at)}};
+}
+
+json render(const target_attempts& t, bool compat_platform_codes) {
+  const bool unsettled = !t.attempts.empty() && is_unsettled(t.attempts.back());
+  const bool publishing = t.target.status == target_status::publishing;
+  const auto next = publishing ? or_null(t.next_action_at) : json(nullptr);
+  auto attempts = json::array();
+  for (const auto& a : t.attempts)
+    attempts.push_back({{"id", to_string(a.id)},
+                        {"number", a.number},
+                        {"outcome", outcome_of(a)},
+                        {"started_at", format_api_time(a.started_at)},
+                        {"concluded_at", or_null(a.concluded_at)},
+                        {"latency_ms", a.latency ? json(a.latency->count()) : json(nullptr)},
+                        {"error_code", or_null(a.error_code)},
+                        {"error_message", error_text_of(a)},
+                        {"platform_post_id", or_null(a.external_id)},
+                        {"platform_post_url", or_null(a.external_url)}});
+  return {{"target_id", to_string(t.target.id)},
+          {"social_account_id", to_string(t.target.account)},
+          {"account_name", t.target.account_name},
+          {"platform", shown_code(t.target, compat_platform_codes)},
+          {"network", t.target.platform ? json(to_string(*t.target.platform)) : json(nullptr)},
+          {"status", to_string(t.target.status)},
+          {"retry_count", t.retry_count},
+          {"next_try_at", unsettled ? json(nullptr) : next},
+          {"next_check_at", unsettled ? next : json(nullptr)},
+          {"attempts", std::move(attempts)}};
 }
 
 json render_targets(const post_detail& d, bool compat_platform_codes) {

@@ -16,6 +16,10 @@ json render(const post_id& owner, const post_target& t, bool compat_platform_cod
 json render(const post_id& owner, const post_media& m);
 json render(const approval& a);
 
+/// A target with what was tried for it. What went wrong on the way to the
+/// network is told by its code; the words of the log stay there.
+json render(const target_attempts& t, bool compat_platform_codes);
+
 json render_targets(const post_detail& d, bool compat_platform_codes);
 
 /// `{post, targets, media}`.

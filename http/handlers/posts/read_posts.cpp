@@ -46,6 +46,19 @@ result<reply> run_targets(call& c) {
   return ok(render_targets(*found, c.settings.compat_platform_codes));
 }
 
+result<reply> run_attempts(call& c) {
+  auto found = load_post(c, right::view);
+  if (!found)
+    return std::move(found).error();
+  auto all = c.db.posts().attempts(c.tenant_scope(), c.workspace->id, found->post.id);
+  if (!all)
+    return std::move(all).error();
+  auto items = json::array();
+  for (const auto& one : *all)
+    items.push_back(render(one, c.settings.compat_platform_codes));
+  return ok(std::move(items));
+}
+
 result<reply> run_approval_history(call& c) {
   auto found = load_post(c, right::view);
   if (!found)

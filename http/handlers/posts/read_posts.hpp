@@ -1,5 +1,5 @@
-// GET /posts, /posts/{post}, its targets and approval history, and GET
-// /approvals.
+// GET /posts, /posts/{post}, its targets, attempts and approval history, and
+// GET /approvals.
 #pragma once
 
 #include "http/route.hpp"
@@ -9,6 +9,7 @@ namespace carillon::http::posts {
 result<reply> run_list(call& c);
 result<reply> run_get(call& c);
 result<reply> run_targets(call& c);
+result<reply> run_attempts(call& c);
 result<reply> run_approval_history(call& c);
 result<reply> run_approvals(call& c);
 

@@ -3,10 +3,12 @@
 
 #include <vector>
 
+#include "http/handlers/posts/media_upload.hpp"
 #include "http/route.hpp"
 
 namespace carillon::http {
 
-std::vector<route> post_routes();
+/// Without `uploads`, media are attached by path only.
+std::vector<route> post_routes(posts::media_uploads_ptr uploads = nullptr);
 
 } // namespace carillon::http

@@ -1,4 +1,4 @@
-// GET /workspaces, /workspaces/{workspace} and /tenants/current (contract
+// Workspaces, their members and dashboard, and /tenants/current (contract
 // §2.6).
 #pragma once
 

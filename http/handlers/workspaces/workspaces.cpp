@@ -1,6 +1,7 @@
 #include "http/handlers/workspaces/workspaces.hpp"
 
 #include "domain/text.hpp"
+#include "http/validation.hpp"
 
 namespace carillon::http::workspaces {
 
@@ -8,6 +9,10 @@ namespace {
 
 constexpr int default_per_page = 15;
 constexpr std::size_t max_search = 255;
+constexpr std::size_t max_name = 100;
+constexpr std::size_t max_description = 500;
+constexpr std::size_t max_icon = 50;
+constexpr std::size_t max_color = 20;
 
 json parse_settings(const std::string& text) {
   auto settings = json::parse(text, nullptr, false);
@@ -77,6 +82,27 @@ result<reply> run_list(call& c) {
     items.push_back(render(w));
   return paginated(c.req, std::move(items), {filter.page, filter.per_page},
                    page->total);
+}
+
+result<reply> run_create(call& c) {
+  if (!c.who.is_tenant_admin())
+    return failure{errc::forbidden, {}, {}, {}};
+  const auto body = c.body();
+  if (!body)
+    return body.error();
+  body_reader in{*body};
+  new_workspace wanted;
+  wanted.name = in.text("name", max_name, presence::required).value_or("");
+  wanted.description = in.text("description", max_description);
+  wanted.icon = in.text("icon", max_icon);
+  wanted.color = in.text("color", max_color);
+  if (auto bad = in.problems())
+    return std::move(*bad);
+  auto made = c.db.workspaces().create_workspace(c.tenant_scope(), {c.who.user, c.who.name, c.req.correlation_id},
+                                                 wanted);
+  if (!made)
+    return std::move(made).error();
+  return created(render(*made), "Workspace created");
 }
 
 result<reply> run_get(call& c) {

@@ -1,4 +1,4 @@
-// Reading workspaces and the caller's tenant.
+// Workspaces and the caller's tenant.
 #pragma once
 
 #include "domain/ports/workspace_store.hpp"
@@ -13,6 +13,7 @@ json render(const workspace& w);
 json render(const tenant& t);
 
 result<reply> run_list(call& c);
+result<reply> run_create(call& c);
 result<reply> run_get(call& c);
 result<reply> run_current_tenant(call& c);
 

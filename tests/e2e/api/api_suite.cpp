@@ -5,6 +5,7 @@
 #include <set>
 
 #include "http/password_hasher.hpp"
+#include "storage/social_account_repository.hpp"
 
 namespace carillon::test {
 
@@ -136,6 +137,12 @@ social_account_id api_suite::add_account(workspace_id owner_workspace, const std
             + "FROM carillon.workspaces w JOIN carillon.users u ON u.tenant_id = w.tenant_id WHERE w.id = "
             + sql_literal(owner_workspace) + " ORDER BY u.id LIMIT 1");
   return id;
+}
+
+void api_suite::connect_account(social_account_id account, const std::string& instance) {
+  const auto token = test_cipher().encrypt("sandbox-" + to_string(account), storage::bound_to(account, "access_token"));
+  db().exec("UPDATE carillon.social_accounts SET access_token_encrypted = " + sql_literal(*token) + ", metadata = "
+            "jsonb_build_object('instance_url', " + sql_literal(instance) + ") WHERE id = " + sql_literal(account));
 }
 
 std::string api_suite::add_post(const person& author, const std::string& status,

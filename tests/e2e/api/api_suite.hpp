@@ -71,6 +71,8 @@ protected:
   std::string add_notice(const person& to, const notice& n = {});
   social_account_id add_account(workspace_id owner, const std::string& platform = "mastodon",
                                 const std::string& status = "connected");
+  /// Gives an account a token that can be used, at `instance`.
+  void connect_account(social_account_id account, const std::string& instance);
   /// A post of this test's workspace, with a target on `account` in the status
   /// that goes with it.
   std::string add_post(const person& author, const std::string& status,

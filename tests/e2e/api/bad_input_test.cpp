@@ -75,6 +75,7 @@ protected:
     const auto submitted = post("submitted");
     const auto approved = post("approved");
     const auto scheduled = post("scheduled");
+    const auto failed = post("failed");
     before_ = fingerprint();
     return {{"POST", "/api/v1/auth/login", nullptr},
             {"POST", "/api/v1/notifications/read-multiple", &editor},
@@ -85,7 +86,13 @@ protected:
             {"POST", submitted + "/approve", &admin},
             {"POST", submitted + "/reject", &admin},
             {"POST", approved + "/schedule", &admin},
-            {"PUT", scheduled + "/schedule", &admin}};
+            {"PUT", scheduled + "/schedule", &admin},
+            {"POST", failed + "/retry", &admin},
+            {"POST", base + "/posts/bulk-schedule", &admin},
+            {"POST", draft + "/media", &editor},
+            {"PUT", draft + "/media/order", &editor},
+            {"POST", base + "/members", &admin},
+            {"POST", "/api/v1/workspaces", &owner}};
   }
 
   web_answer send(const writing& route, const std::string& body) {

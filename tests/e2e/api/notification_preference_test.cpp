@@ -12,15 +12,15 @@ namespace {
 
 using namespace test;
 
-constexpr auto route = "/api/v1/notifications/preferences";
+constexpr auto preferences_route = "/api/v1/notifications/preferences";
 
 class NotificationPreferenceTest : public api_suite {
 protected:
   json all(where at = where::current()) {
-    return data_of(editor.web.get(route), 200, at);
+    return data_of(editor.web.get(preferences_route), 200, at);
   }
   web_answer put(const json& body) {
-    return editor.web.put(route, body);
+    return editor.web.put(preferences_route, body);
   }
   /// in_app, email, push, sms.
   static json flags(const json& preference) {
@@ -75,7 +75,7 @@ TEST_F(NotificationPreferenceTest, RowsThatAreMissingAreAddedToThoseThatExist) {
 TEST_F(NotificationPreferenceTest, ManyFirstLooksAtOnceCreateEachRowOnce) {
   std::vector<std::future<web_answer>> looks;
   for (int i = 0; i < 8; ++i)
-    looks.push_back(std::async(std::launch::async, [this] { return editor.web.get(route); }));
+    looks.push_back(std::async(std::launch::async, [this] { return editor.web.get(preferences_route); }));
   json first;
   for (auto& look : looks) {
     const auto seen = data_of(look.get());
@@ -189,7 +189,7 @@ TEST_F(NotificationPreferenceTest, AnUnknownTypeIsRefusedUnderItsDottedName) {
                         "preferences.1.notification_type")) << type;
   }
   EXPECT_TRUE(refuses(put(json::object()), "notification_type"));
-  EXPECT_TRUE(refuses(editor.web.send("PUT", route, ""), "notification_type"));
+  EXPECT_TRUE(refuses(editor.web.send("PUT", preferences_route, ""), "notification_type"));
   EXPECT_EQ(fingerprint(), before) << "one bad entry of a bulk form leaves all as they were";
 }
 
@@ -209,7 +209,7 @@ TEST_F(NotificationPreferenceTest, WhatIsNoListOfObjectsIsRefused) {
 
 TEST_F(NotificationPreferenceTest, EveryoneHasHisOwn) {
   put({{"notification_type", "post_failed"}, {"email_enabled", false}});
-  for (const auto& one : data_of(colleague.web.get(route)))
+  for (const auto& one : data_of(colleague.web.get(preferences_route)))
     EXPECT_EQ(one["email_enabled"], true);
   EXPECT_EQ(flags_of("post_failed"), json::array({true, false, false, false}));
 }

@@ -11,12 +11,12 @@ namespace {
 
 using namespace test;
 
-constexpr auto route = "/api/v1/notifications";
+constexpr auto notices_route = "/api/v1/notifications";
 
 class NotificationTest : public api_suite {
 protected:
   json list(const std::string& query = "", where at = where::current()) {
-    return data_of(editor.web.get(route + query), 200, at);
+    return data_of(editor.web.get(notices_route + query), 200, at);
   }
   json ids(const std::string& query = "", where at = where::current()) {
     return column(list(query, at), "id");
@@ -38,7 +38,7 @@ protected:
 TEST_F(NotificationTest, NoRouteAnswersWithoutAToken) {
   const auto nobody = node().web();
   const auto id = add_notice(editor);
-  EXPECT_TRUE(is_problem(nobody.get(route), 401));
+  EXPECT_TRUE(is_problem(nobody.get(notices_route), 401));
   EXPECT_TRUE(is_problem(nobody.get("/api/v1/notifications/unread-count"), 401));
   EXPECT_TRUE(is_problem(nobody.get("/api/v1/notifications/recent"), 401));
   EXPECT_TRUE(is_problem(nobody.post("/api/v1/notifications/" + id + "/read"), 401));
@@ -139,7 +139,7 @@ TEST_F(NotificationTest, DatesBoundTheListBothEndsIncluded) {
 
 TEST_F(NotificationTest, TheListComesInPagesOfTwenty) {
   const auto all = add_many(45, editor);
-  const auto first = editor.web.get(route);
+  const auto first = editor.web.get(notices_route);
   EXPECT_EQ(data_of(first).size(), 20u);
   EXPECT_EQ(first.json()["meta"], (json{{"current_page", 1}, {"last_page", 3}, {"per_page", 20},
                                         {"total", 45}, {"from", 1}, {"to", 20}}));
@@ -155,7 +155,7 @@ TEST_F(NotificationTest, LinksAreAbsoluteAndLeadThroughThePages) {
   const auto body = editor.web.get("/api/v1/notifications?per_page=2&page=2").json();
   for (const auto* link : {"first", "last", "prev", "next"})
     EXPECT_TRUE(body["links"][link].is_string()
-                && body["links"][link].get<std::string>().starts_with(root + route + "?")) << body["links"];
+                && body["links"][link].get<std::string>().starts_with(root + notices_route + "?")) << body["links"];
   std::vector<std::string> seen;
   json next = body["links"]["first"];
   while (next.is_string() && seen.size() < 10) {
@@ -207,7 +207,7 @@ TEST_F(NotificationTest, APageBeyondTheLastIsEmpty) {
 }
 
 TEST_F(NotificationTest, AnEmptyListIsOnePage) {
-  const auto answer = editor.web.get(route);
+  const auto answer = editor.web.get(notices_route);
   EXPECT_EQ(data_of(answer), json::array());
   EXPECT_EQ(answer.json()["meta"], (json{{"current_page", 1}, {"last_page", 1}, {"per_page", 20},
                                          {"total", 0}, {"from", nullptr}, {"to", nullptr}}));

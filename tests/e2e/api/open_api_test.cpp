@@ -46,14 +46,15 @@ protected:
   class recorder {
   public:
     web_answer ask(const web_client& by, const std::string& method, const std::string& pattern,
-                   const std::map<std::string, std::string>& places = {}, const std::string& body = {}) {
+                   const std::map<std::string, std::string>& places = {}, const std::string& body = {},
+                   const std::vector<std::string>& headers = {}) {
       auto path = pattern.substr(0, pattern.find('?'));
       const auto query = pattern.substr(path.size());
       const auto shape = path;
       for (const auto& [name, value] : places)
         if (const auto at = path.find("{" + name + "}"); at != std::string::npos)
           path.replace(at, name.size() + 2, value);
-      auto answer = by.send(method, path + query, body);
+      auto answer = by.send(method, path + query, body, headers);
       answers_.push_back({{"method", method}, {"template", shape}, {"status", answer.status}, {"body", answer.body}});
       return answer;
     }
@@ -167,6 +168,29 @@ TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
   api.ask(nobody, "GET", v1 + "/workspaces");
   for (const auto* by : {&viewer, &owner, &outsider, &stranger})
     api.ask(by->web, "GET", v1 + "/workspaces/{workspace}", here);
+  const auto fresh = data_of(api.ask(owner.web, "POST", v1 + "/workspaces", {}, R"({"name": "Fresh", "icon": "star"})"), 201).value("id", "");
+  api.ask(owner.web, "POST", v1 + "/workspaces");
+  api.ask(editor.web, "POST", v1 + "/workspaces", {}, R"({"name": "Fresh"})");
+  api.ask(nobody, "POST", v1 + "/workspaces");
+  const std::string members = v1 + "/workspaces/{workspace}/members";
+  const std::map<std::string, std::string> in_fresh{{"workspace", fresh}, {"userId", to_string(outsider.id)}};
+  const auto add_outsider = json{{"user_id", to_string(outsider.id)}, {"role", "editor"}}.dump();
+  api.ask(owner.web, "POST", members, in_fresh, add_outsider);
+  api.ask(owner.web, "POST", members, in_fresh, add_outsider);
+  api.ask(owner.web, "PUT", members + "/{userId}", in_fresh, R"({"role": "admin"})");
+  api.ask(owner.web, "PUT", members + "/{userId}", in_fresh, R"({"role": "king"})");
+  for (const auto* by : {&owner, &editor, &stranger}) {
+    api.ask(by->web, "GET", members, in_fresh);
+    api.ask(by->web, "GET", v1 + "/workspaces/{workspace}/dashboard", in_fresh);
+  }
+  for (const auto* by : {&editor, &stranger}) {
+    api.ask(by->web, "POST", members, in_fresh, add_outsider);
+    api.ask(by->web, "PUT", members + "/{userId}", in_fresh, R"({"role": "admin"})");
+    api.ask(by->web, "DELETE", members + "/{userId}", in_fresh);
+  }
+  for (int i = 0; i < 2; ++i)
+    api.ask(owner.web, "DELETE", members + "/{userId}", in_fresh);
+  api.ask(viewer.web, "GET", v1 + "/workspaces/{workspace}/dashboard", here);
   api.ask(viewer.web, "GET", v1 + "/tenants/current");
   api.ask(nobody, "GET", v1 + "/tenants/current");
   for (const auto* by : {&viewer, &outsider, &stranger}) {
@@ -198,8 +222,11 @@ TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
     api.ask(viewer.web, method, pattern, that);
     api.ask(stranger.web, method, pattern, that);
   };
-  for (const auto* command : {"/submit", "/approve", "/reject", "/schedule", "/publish", "/cancel"})
+  for (const auto* command : {"/submit", "/approve", "/reject", "/schedule", "/publish", "/retry", "/cancel", "/duplicate", "/media"})
     refuse("POST", post + command);
+  for (const auto* shown : {"/media", "/attempts"})
+    refuse("GET", post + shown);
+  refuse("PUT", post + "/media/order");
   refuse("PUT", post);
   refuse("DELETE", post);
   refuse("PUT", post + "/targets");
@@ -208,6 +235,28 @@ TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
   api.ask(editor.web, "PUT", post, that, R"({"link_url": "no URL"})");
   api.ask(editor.web, "PUT", post + "/targets", that, body.dump());
   api.ask(editor.web, "PUT", post + "/targets", that);
+
+  // Media: by path, as an upload, in order, and away.
+  const auto attached = data_of(api.ask(editor.web, "POST", post + "/media", that, R"({"media_type": "image", "file_path": "a.png",
+    "file_url": "https://cdn.acme.example/a.png", "metadata": {"a": 1}, "alt_text": "A bee"})"), 201).value("id", "");
+  api.ask(editor.web, "POST", post + "/media", that, R"({"file_path": "../a.png"})");
+  const auto form = [](const std::string& media_type) {
+    return "--edge\r\nContent-Disposition: form-data; name=\"media_type\"\r\n\r\n" + media_type
+           + "\r\n--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.pdf\"\r\n\r\n%PDF-1.7\r\n--edge--\r\n";
+  };
+  const std::vector<std::string> as_form{"Content-Type: multipart/form-data; boundary=edge"};
+  api.ask(editor.web, "POST", post + "/media", that, form("document"), as_form);
+  api.ask(editor.web, "POST", post + "/media", that, form("image"), as_form);
+  for (const auto* by : {&viewer, &stranger})
+    api.ask(by->web, "POST", post + "/media", that, form("document"), as_form);
+  api.ask(nobody, "POST", post + "/media", that, form("document"), as_form);
+  api.ask(viewer.web, "GET", post + "/media", that);
+  api.ask(editor.web, "PUT", post + "/media/order", that, json{{"media_order", json::array({attached})}}.dump());
+  api.ask(editor.web, "PUT", post + "/media/order", that, json{{attached, 7}}.dump());
+  api.ask(editor.web, "PUT", post + "/media/order", that);
+  for (const auto& media : {attached, attached, std::string{"nonsense"}})
+    api.ask(editor.web, "DELETE", post + "/media/{media}", at({{"post", id}, {"media", media}}));
+  api.ask(editor.web, "GET", post, that);
   api.ask(editor.web, "POST", post + "/submit", that);
   api.ask(editor.web, "POST", post + "/submit", that);
   api.ask(admin.web, "GET", v1 + "/workspaces/{workspace}/approvals", here);
@@ -233,6 +282,18 @@ TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
   }));
   api.ask(editor.web, "GET", post, that);
   api.ask(editor.web, "GET", post + "/targets", that);
+  api.ask(viewer.web, "GET", post + "/attempts", that);
+  api.ask(admin.web, "POST", post + "/retry", that, R"({"confirm_duplicate_risk": "maybe"})");
+  api.ask(admin.web, "POST", post + "/retry", that, R"({"confirm_duplicate_risk": true})");
+  api.ask(admin.web, "POST", post + "/retry", that);
+  api.ask(editor.web, "POST", post + "/duplicate", that);
+  for (const auto* many : {"/bulk-delete", "/bulk-submit", "/bulk-schedule"}) {
+    const json body_of_many{{"post_ids", json::array({id, create()})}, {"scheduled_at", "2035-06-01T09:00:00Z"}};
+    for (const auto* by : {&editor, &admin, &outsider, &stranger})
+      api.ask(by->web, "POST", posts + many, here, body_of_many.dump());
+    api.ask(editor.web, "POST", posts + many, here);
+    api.ask(nobody, "POST", posts + many, here);
+  }
   const auto other = at({{"post", create()}});
   api.ask(editor.web, "DELETE", post + "/targets/{target}",
           at({{"post", other.at("post")},
@@ -351,6 +412,17 @@ TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
   api.ask(staff, "POST", engine + "/{job}/cancel", work);
   api.ask(staff, "GET", engine + "/{job}", {{"job", to_string(job_id::make())}});
   api.ask(looker.web, "PUT", engine + "/controls", {}, "{}");
+  const std::string suppressions = v1 + "/admin/mail/suppressions";
+  const auto lost_address = json{{"tenant_id", to_string(tenant)}, {"address", "gone@users.example"}}.dump();
+  db().exec("INSERT INTO carillon.mail_suppressions (tenant_id, address, reason) VALUES (" + sql_literal(tenant)
+            + ", 'gone@users.example', '550 no such user')");
+  for (const auto* by : clients{&staff, &owner.web, &nobody}) {
+    api.ask(*by, "GET", suppressions);
+    api.ask(*by, "GET", suppressions + "?limit=0&cursor=x");
+  }
+  for (const auto* by : clients{&looker.web, &owner.web, &nobody, &staff, &staff})
+    api.ask(*by, "POST", suppressions + "/lift", {}, lost_address);
+  api.ask(staff, "POST", suppressions + "/lift", {}, "{}");
   api.ask(staff, "POST", admins + "/logout");
   api.ask(staff, "POST", admins + "/logout");
 

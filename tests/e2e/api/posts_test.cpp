@@ -1,4 +1,5 @@
-// Contract §3.2 with the roles of §2.5 and the order of checks of §1.4.
+// Contract §3.2 with the order of checks of §1.4; the roles of §2.5 are in
+// post_rules_test.cpp.
 
 #include <future>
 #include <map>
@@ -425,55 +426,6 @@ TEST_F(PostsTest, ScheduleRefusesPastMissingAndUnreadableTimes) {
 }
 
 // -- who may ------------------------------------------------------------------------
-
-TEST_F(PostsTest, RolesDecideWhoMayDoWhat) {
-  const auto owner_as_viewer = add_member_person("owner-as-viewer", workspace_role::viewer, tenant_role::owner);
-  const auto workspace_owner = add_member_person("workspace-owner", workspace_role::owner);
-  const auto author_as_viewer = add_member_person("author-as-viewer", workspace_role::viewer);
-  const std::map<std::string, std::string> from{{"edit", "draft"}, {"submit", "draft"}, {"cancel", "draft"},
-                                                {"delete", "draft"}, {"approve", "submitted"}, {"reject", "submitted"},
-                                                {"schedule", "approved"}, {"reschedule", "scheduled"},
-                                                {"publish", "approved"}};
-  struct someone {
-    const person* who;
-    std::set<std::string> may_with_others; ///< With a post of somebody else's.
-    std::set<std::string> may_with_own;
-    bool may_create;
-    int refusal = 403;
-  };
-  const std::set<std::string> all{"edit", "submit", "cancel", "delete", "approve", "reject",
-                                  "schedule", "reschedule", "publish"};
-  const std::set<std::string> own{"edit", "submit", "cancel", "delete"};
-  for (const auto& one : std::initializer_list<someone>{
-         {&viewer, {}, {"cancel", "delete"}, false},
-         {&author_as_viewer, {}, {"cancel", "delete"}, false},
-         {&editor, {}, own, true},
-         {&admin, all, all, true},
-         {&workspace_owner, all, all, true},
-         {&owner, all, all, true},
-         {&owner_as_viewer, all, all, false},
-         {&outsider, {}, {}, false},
-         {&stranger, {}, {}, false, 404}}) {
-    for (const auto& [name, status] : from)
-      for (const bool mine : {false, true}) {
-        const auto what = one.who->name + " " + name + (mine ? " his own" : " another's");
-        if (mine && one.refusal == 404)
-          continue;
-        const auto id = add_post(mine ? *one.who : colleague, status);
-        const auto answer = command(name, id, *one.who);
-        if ((mine ? one.may_with_own : one.may_with_others).contains(name)) {
-          EXPECT_EQ(answer.status, 200) << what << answer.body;
-        } else {
-          EXPECT_TRUE(is_problem(answer, one.refusal)) << what;
-          EXPECT_EQ(status_of(id), status) << what;
-        }
-      }
-    const auto made = one.who->web.post(posts, {{"content_text", "x"}});
-    EXPECT_EQ(made.status, one.may_create ? 201 : one.refusal) << one.who->name << made.body;
-    const bool sees = one.who != &outsider && one.who != &stranger;
-    EXPECT_EQ(one.who->web.get(posts).status, sees ? 200 : one.refusal) << one.who->name;
-  }
-}
 
 TEST_F(PostsTest, ChecksComeInTheOrderOfTheContract) {
   const auto draft = add_post(colleague, "draft");

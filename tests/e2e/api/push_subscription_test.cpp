@@ -10,7 +10,7 @@ namespace {
 using namespace test;
 
 constexpr auto key_route = "/api/v1/notifications/push/public-key";
-constexpr auto route = "/api/v1/notifications/push/subscriptions";
+constexpr auto subscriptions_route = "/api/v1/notifications/push/subscriptions";
 constexpr auto phone_route = "/api/v1/notifications/phone";
 
 /// RFC 8291 appendix A.
@@ -26,7 +26,7 @@ protected:
   }
 
   web_answer remove(const person& who, const json& body) {
-    return who.web.send("DELETE", route, body.dump());
+    return who.web.send("DELETE", subscriptions_route, body.dump());
   }
 };
 
@@ -41,63 +41,63 @@ TEST_F(PushSubscriptionTest, ThePublicKeyIsAPointThatStaysTheSame) {
 }
 
 TEST_F(PushSubscriptionTest, ABrowserIsSubscribedListedAndUnsubscribed) {
-  const auto made = data_of(editor.web.post(route, subscription()), 201);
+  const auto made = data_of(editor.web.post(subscriptions_route, subscription()), 201);
   EXPECT_EQ(made["endpoint"], "https://push.example.net/one");
   EXPECT_TRUE(is_api_time(made["created_at"]));
   EXPECT_EQ(made["last_success_at"], nullptr);
   EXPECT_EQ(made["failures"], 0);
   EXPECT_EQ(made.size(), 5u) << "no keys: " << made;
-  EXPECT_EQ(data_of(editor.web.get(route)), json::array({made}));
+  EXPECT_EQ(data_of(editor.web.get(subscriptions_route)), json::array({made}));
   EXPECT_EQ(data_of(remove(editor, {{"endpoint", made["endpoint"]}})), nullptr);
-  EXPECT_EQ(data_of(editor.web.get(route)), json::array());
+  EXPECT_EQ(data_of(editor.web.get(subscriptions_route)), json::array());
   EXPECT_TRUE(is_problem(remove(editor, {{"endpoint", made["endpoint"]}}), 404));
 }
 
 TEST_F(PushSubscriptionTest, TheEndpointToRemoveMayStandInTheQuery) {
-  data_of(editor.web.post(route, subscription()), 201);
-  data_of(editor.web.send("DELETE", std::string{route} + "?endpoint=https%3A%2F%2Fpush.example.net%2Fone", ""));
-  EXPECT_EQ(data_of(editor.web.get(route)), json::array());
+  data_of(editor.web.post(subscriptions_route, subscription()), 201);
+  data_of(editor.web.send("DELETE", std::string{subscriptions_route} + "?endpoint=https%3A%2F%2Fpush.example.net%2Fone", ""));
+  EXPECT_EQ(data_of(editor.web.get(subscriptions_route)), json::array());
 }
 
 TEST_F(PushSubscriptionTest, TheSameBrowserAgainIsTheSameSubscription) {
-  const auto first = data_of(editor.web.post(route, subscription()), 201);
-  const auto again = data_of(editor.web.post(route, subscription()), 201);
+  const auto first = data_of(editor.web.post(subscriptions_route, subscription()), 201);
+  const auto again = data_of(editor.web.post(subscriptions_route, subscription()), 201);
   EXPECT_EQ(again["id"], first["id"]);
   EXPECT_EQ(count("push_subscriptions WHERE user_id = " + sql_literal(editor.id)), 1);
 }
 
 TEST_F(PushSubscriptionTest, OthersDoNotSeeOrRemoveIt) {
-  data_of(editor.web.post(route, subscription()), 201);
+  data_of(editor.web.post(subscriptions_route, subscription()), 201);
   for (const auto* who : {&colleague, &owner, &stranger}) {
-    EXPECT_EQ(data_of(who->web.get(route)), json::array());
+    EXPECT_EQ(data_of(who->web.get(subscriptions_route)), json::array());
     EXPECT_TRUE(is_problem(remove(*who, {{"endpoint", "https://push.example.net/one"}}), 404));
   }
   EXPECT_EQ(count("push_subscriptions WHERE user_id = " + sql_literal(editor.id)), 1);
 }
 
 TEST_F(PushSubscriptionTest, ABrowserThatAnotherUserSubscribesChangesHands) {
-  data_of(editor.web.post(route, subscription()), 201);
-  data_of(colleague.web.post(route, subscription()), 201);
-  EXPECT_EQ(data_of(editor.web.get(route)), json::array());
-  EXPECT_EQ(data_of(colleague.web.get(route)).size(), 1u);
+  data_of(editor.web.post(subscriptions_route, subscription()), 201);
+  data_of(colleague.web.post(subscriptions_route, subscription()), 201);
+  EXPECT_EQ(data_of(editor.web.get(subscriptions_route)), json::array());
+  EXPECT_EQ(data_of(colleague.web.get(subscriptions_route)).size(), 1u);
 }
 
 TEST_F(PushSubscriptionTest, AUserHasTenBrowsersAtMost) {
   for (int i = 0; i < 10; ++i)
-    data_of(editor.web.post(route, subscription(std::to_string(i))), 201);
-  EXPECT_TRUE(refuses(editor.web.post(route, subscription("more")), "endpoint"));
-  data_of(editor.web.post(route, subscription("0")), 201);
-  EXPECT_EQ(data_of(editor.web.get(route)).size(), 10u);
+    data_of(editor.web.post(subscriptions_route, subscription(std::to_string(i))), 201);
+  EXPECT_TRUE(refuses(editor.web.post(subscriptions_route, subscription("more")), "endpoint"));
+  data_of(editor.web.post(subscriptions_route, subscription("0")), 201);
+  EXPECT_EQ(data_of(editor.web.get(subscriptions_route)).size(), 10u);
 }
 
 TEST_F(PushSubscriptionTest, WhatIsNoSubscriptionIsRefusedFieldByField) {
   const auto with = [&](const json::json_pointer& where, const json& value) {
     auto body = subscription();
     body[where] = value;
-    return editor.web.post(route, body);
+    return editor.web.post(subscriptions_route, body);
   };
   using where = json::json_pointer;
-  EXPECT_TRUE(refuses(editor.web.post(route, json::object()), {"endpoint", "keys.p256dh", "keys.auth"}));
+  EXPECT_TRUE(refuses(editor.web.post(subscriptions_route, json::object()), {"endpoint", "keys.p256dh", "keys.auth"}));
   for (const auto& endpoint :
        {json{"http://push.example.net/1"}, json{"https://127.0.0.1/1"}, json{"https://localhost/1"}, json{"https://10.1.1.1/1"},
         json{"https://[::1]/1"}, json{"https://user:pw@push.example.net/"}, json{"javascript:alert(1)"}, json{""},
@@ -118,10 +118,10 @@ TEST_F(PushSubscriptionTest, WhatIsNoSubscriptionIsRefusedFieldByField) {
 
 TEST_F(PushSubscriptionTest, NobodyGetsInWithoutAToken) {
   const auto nobody = node().web();
-  for (const auto* path : {key_route, route, phone_route})
+  for (const auto* path : {key_route, subscriptions_route, phone_route})
     EXPECT_TRUE(is_problem(nobody.get(path), 401)) << path;
-  EXPECT_TRUE(is_problem(nobody.post(route, subscription()), 401));
-  EXPECT_TRUE(is_problem(nobody.send("DELETE", route, "{}"), 401));
+  EXPECT_TRUE(is_problem(nobody.post(subscriptions_route, subscription()), 401));
+  EXPECT_TRUE(is_problem(nobody.send("DELETE", subscriptions_route, "{}"), 401));
   EXPECT_TRUE(is_problem(nobody.put(phone_route, {{"phone", "+49301234567"}}), 401));
 }
 

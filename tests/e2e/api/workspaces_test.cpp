@@ -8,12 +8,12 @@ namespace {
 
 using namespace test;
 
-constexpr auto route = "/api/v1/workspaces";
+constexpr auto workspaces_route = "/api/v1/workspaces";
 
 class WorkspacesTest : public api_suite {
 protected:
   json names(const person& by, const std::string& query = "", where at = where::current()) {
-    return column(data_of(by.web.get(route + query), 200, at), "name");
+    return column(data_of(by.web.get(workspaces_route + query), 200, at), "name");
   }
   /// `newer` minutes after the workspace of the test.
   workspace_id add(const std::string& name, const std::string& status = "active", int newer = 1) {
@@ -63,7 +63,7 @@ TEST_F(WorkspacesTest, TheListPages) {
   EXPECT_EQ(column(data_of(page), "name"), json::array({"Main"}));
   EXPECT_EQ(page.json()["meta"], (json{{"current_page", 3}, {"last_page", 3}, {"per_page", 2},
                                        {"total", 5}, {"from", 5}, {"to", 5}}));
-  EXPECT_EQ(owner.web.get(route).json()["meta"]["per_page"], 15);
+  EXPECT_EQ(owner.web.get(workspaces_route).json()["meta"]["per_page"], 15);
   EXPECT_EQ(owner.web.get("/api/v1/workspaces?per_page=100").json()["meta"]["per_page"], 100) << "the client's call";
 }
 
@@ -77,12 +77,12 @@ TEST_F(WorkspacesTest, AWorkspaceTellsItsMembersTheirRole) {
                 {"settings", settings}, {"member_count", 4}, {"current_user_role", "viewer"},
                 {"created_at", "2026-01-01T00:00:00+00:00"}};
   EXPECT_EQ(data_of(viewer.web.get(base)), expected);
-  EXPECT_EQ(data_of(viewer.web.get(route)), json::array({expected}));
+  EXPECT_EQ(data_of(viewer.web.get(workspaces_route)), json::array({expected}));
   expected["current_user_role"] = "admin";
   EXPECT_EQ(data_of(admin.web.get(base)), expected);
   expected["current_user_role"] = nullptr;
   EXPECT_EQ(data_of(owner.web.get(base)), expected) << "a tenant owner enters without a membership";
-  EXPECT_EQ(data_of(outsider.web.get(route)), json::array({expected}));
+  EXPECT_EQ(data_of(outsider.web.get(workspaces_route)), json::array({expected}));
 }
 
 TEST_F(WorkspacesTest, TheGateOfAWorkspace) {

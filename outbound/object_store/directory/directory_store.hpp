@@ -1,0 +1,28 @@
+// Objects as files under one folder of this machine, or of a file system that
+// all nodes share.
+#pragma once
+
+#include <filesystem>
+
+#include "domain/ports/log.hpp"
+#include "domain/ports/object_store.hpp"
+
+namespace carillon::outbound {
+
+/// An object is written beside the others and takes its name when it is
+/// whole and on the disk, so that a reader never meets half of one. Files of
+/// writers that died are removed a day later, by the next start.
+class directory_store final : public object_store {
+public:
+  /// `root` is made when it is first written to.
+  directory_store(std::filesystem::path root, logger& log);
+
+  result<std::unique_ptr<object_writer>> create(const std::string& key) override;
+  result<done> remove(const std::string& key) override;
+  result<std::string> local_file(const std::string& key) override;
+
+private:
+  std::filesystem::path root_;
+};
+
+} // namespace carillon::outbound

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "actors/jobs/job_handler.hpp"
 #include "actors/jobs/ready_queue.hpp"
@@ -36,6 +37,15 @@ struct history_settings {
   std::chrono::hours short_{24};
   std::chrono::hours standard{7 * 24};
   std::chrono::hours long_{90 * 24};
+};
+
+/// How this node hears of live events of the others (docs/live.md).
+struct cluster_settings {
+  bool enabled = false;
+  std::string name;    ///< Nodes of another name are refused.
+  std::string address; ///< To listen on.
+  std::uint16_t port = 0;
+  std::string advertise; ///< `host:port` as others reach it; empty: as it listens.
 };
 
 struct engine_settings {
@@ -69,6 +79,8 @@ struct engine_settings {
   int sms_daily_cap = 0;
   std::size_t sms_max_characters = 320;
 
+  cluster_settings cluster;
+
   std::string frontend_url;
   std::chrono::milliseconds database_timeout{15'000};
 };
@@ -87,6 +99,9 @@ struct engine_context {
   std::function<std::string(const tenant_id&, const user_id&, const std::string& about)> unsubscribe_url;
   std::shared_ptr<push_gateway> push; ///< Null: no key to send with.
   std::shared_ptr<sms_gateway> sms;   ///< Null: no provider is configured.
+  /// What only nodes with the same secret can say of a text; from any thread.
+  /// Null where there is no cluster.
+  std::function<std::string(std::string_view)> cluster_proof;
   logger* log = nullptr;
   /// Never null.
   std::shared_ptr<metrics> measured = std::make_shared<no_metrics>();

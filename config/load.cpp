@@ -517,6 +517,13 @@ std::vector<violation> missing_for_serve(const settings& s) {
     out.push_back({std::string{from_default}, "secrets.token_key",
                    "is empty; the server needs 64 hexadecimal digits. Make them with "
                    "`openssl rand -hex 32` and set CARILLON_SECRETS__TOKEN_KEY"});
+  if (s.cluster.enabled && s.live.app_secret.empty())
+    out.push_back({std::string{from_default}, "live.app_secret",
+                   "is empty; with cluster.enabled every node needs the same. Make it with "
+                   "`openssl rand -hex 32`"});
+  if (s.cluster.enabled && s.cluster.advertise.empty() && (s.cluster.address == "0.0.0.0" || s.cluster.address == "::"))
+    out.push_back({std::string{from_default}, "cluster.advertise",
+                   "is empty; where cluster.address is every address, other nodes cannot know which to call"});
   return out;
 }
 

@@ -172,6 +172,18 @@ constexpr text_rule database_url_rule = {
                || text.find('=') != text.npos);
   }};
 constexpr text_rule address_rule = {"an IPv4 or IPv6 address", is_address};
+constexpr text_rule address_block_rule = {
+  "addresses or blocks of them such as 10.0.0.0/8", [](std::string_view text) {
+    const auto slash = text.find('/');
+    if (!is_address(text.substr(0, slash)))
+      return false;
+    if (slash == text.npos)
+      return true;
+    const auto digits = text.substr(slash + 1);
+    if (digits.empty() || digits.size() > 3 || digits.find_first_not_of("0123456789") != digits.npos)
+      return false;
+    return std::stoi(std::string{digits}) <= (text.find(':') == text.npos ? 32 : 128);
+  }};
 constexpr text_rule web_url_rule = {"a URL with http:// or https://", is_web_url};
 constexpr text_rule origin_rule = {"* or origins such as https://app.example", is_origin};
 constexpr text_rule mailbox_rule = {"an e-mail address", is_mailbox};
@@ -181,6 +193,20 @@ constexpr text_rule host_rule = {
   "a host name or an address", [](std::string_view text) {
     return !text.empty() && is_visible(text)
            && text.find_first_of("/@") == text.npos;
+  }};
+constexpr text_rule cluster_name_rule = {
+  "1 to 60 letters, digits, '.', '_' or '-'", [](std::string_view text) {
+    return !text.empty() && text.find(':') == text.npos && node_name_rule.holds(text);
+  }};
+constexpr text_rule advertise_rule = {
+  "empty or host:port", [](std::string_view text) {
+    const auto colon = text.rfind(':');
+    if (text.empty() || colon == text.npos)
+      return text.empty();
+    const auto port = text.substr(colon + 1);
+    return colon > 0 && text.size() <= 200 && is_visible(text) && text.find_first_of("/@#") == text.npos
+           && !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == port.npos
+           && port.front() != '0';
   }};
 constexpr text_rule operator_token_rule = {
   "empty or 16 and more characters without spaces", [](std::string_view text) {
@@ -300,7 +326,10 @@ constexpr section_schema all_sections[] = {
   {"jobs", "The job engine."},
   {"workspaces", "The actors of a workspace and their supervision."},
   {"publishing", "How posts go out."},
+  {"media", "Pictures, films and documents of posts."},
   {"live", "Live events over WebSockets and event streams (docs/live.md)."},
+  {"cluster", "How nodes tell each other of live events (docs/live.md, docs/runbook.md). The line "
+              "between them is not encrypted: a private network or a tunnel only."},
   {"mail", "How notification mails go out."},
   {"push", "Push messages to browsers (docs/push-and-sms.md)."},
   {"sms", "Text messages by any provider that takes them over HTTP (docs/push-and-sms.md)."},
@@ -472,6 +501,29 @@ std::vector<key_schema> make_schema() {
     CARILLON_KEY(publishing, max_in_flight_per_workspace,
       "Calls to networks that one workspace may have open.")
       .range(1, 1'000, "calls").while_running(),
+    CARILLON_KEY(publishing, private_networks,
+      "Where social networks may be although it is no public address: an "
+      "intranet's Mastodon, or the sandbox network at 127.0.0.0/8. All other "
+      "private, loopback and link-local addresses are refused, whatever name "
+      "leads there.").must_be(address_block_rule),
+    CARILLON_KEY(publishing, late_after,
+      "A post that the network accepts later than this after its instant is "
+      "late.").between(1s, 24h),
+    CARILLON_KEY(publishing, late_share,
+      "The share of an hour's posts that may be late. When more are, the log "
+      "says `lateness-budget-burning`, once an hour.").numbers(0, 1),
+
+    CARILLON_KEY(media, directory,
+      "Where uploads are kept. Every node needs the same one.").must_be(path_rule),
+    CARILLON_KEY(media, max_pixels,
+      "A picture whose header declares more is refused, before anybody makes "
+      "room for it.").range(1'000'000, 2'000'000'000, "pixels"),
+    CARILLON_KEY(media, max_uploads,
+      "Uploads at once, a quarter of them by one user; one more is answered "
+      "with 503.").range(1, 1'000, "uploads"),
+    CARILLON_KEY(media, upload_timeout,
+      "An upload ends within this time. Each piece of it has http.read_timeout.")
+      .between(10s, 24h),
 
     CARILLON_KEY(live, app_key,
       "The key in the path of the WebSocket, `/app/{key}`; no secret. Web "
@@ -509,6 +561,21 @@ std::vector<key_schema> make_schema() {
       "What may wait for one client; one that reads more slowly is cut off.")
       .range(4'096, 67'108'864, "bytes"),
 
+    CARILLON_KEY(cluster, enabled,
+      "Tell the other nodes on this database of live events, and hear theirs. "
+      "Needs live.app_secret."),
+    CARILLON_KEY(cluster, name,
+      "Nodes of another name are refused.").must_be(cluster_name_rule),
+    CARILLON_KEY(cluster, address,
+      "The address to listen on for other nodes. 0.0.0.0 for all; then "
+      "cluster.advertise must be set.").must_be(address_rule),
+    CARILLON_KEY(cluster, port,
+      "The port to listen on for other nodes. 0 takes any free one.")
+      .range(0, 65'535),
+    CARILLON_KEY(cluster, advertise,
+      "Where other nodes reach this one, as in node1.internal:6002. Empty: "
+      "cluster.address and the port.").must_be(advertise_rule),
+
     CARILLON_KEY(mail, transport,
       "`smtp` sends; `file` writes .eml files into mail.directory, for demos "
       "and tests."),
@@ -531,6 +598,10 @@ std::vector<key_schema> make_schema() {
       "For SMTP AUTH.").must_be(one_line_rule).hidden(secrecy::whole),
     CARILLON_KEY(mail, timeout,
       "Sending one mail ends within this time.").between(1s, 10min),
+    CARILLON_KEY(mail, connections,
+      "Connections to the server, each with one mail under way. Mails to one "
+      "domain take at most half of them, so that one that stalls leaves the "
+      "others theirs.").range(1, 64, "connections"),
     CARILLON_KEY(mail, templates,
       "A folder with mail templates of your own, a folder for each language "
       "in it; empty for the built-in ones.").must_be(optional_path_rule),

@@ -101,6 +101,16 @@ struct publishing_settings {
     std::chrono::seconds{240}};
   double retry_jitter = 0.1;
   int max_in_flight_per_workspace = 16;
+  std::vector<std::string> private_networks; ///< None may be called.
+  std::chrono::milliseconds late_after{60'000};
+  double late_share = 0.001;
+};
+
+struct media_settings {
+  std::string directory = ".data/media";
+  std::int64_t max_pixels = 100'000'000;
+  int max_uploads = 16;
+  std::chrono::milliseconds upload_timeout{std::chrono::minutes{15}};
 };
 
 struct live_settings {
@@ -117,6 +127,14 @@ struct live_settings {
   std::size_t max_queued_bytes = 256 * 1024;
 };
 
+struct cluster_settings {
+  bool enabled = false;
+  std::string name = "carillon";
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 6002;  ///< 0: any free one.
+  std::string advertise;      ///< Empty: address and port.
+};
+
 struct mail_settings {
   mail_transport transport = mail_transport::file;
   std::string directory = ".data/mail";
@@ -128,6 +146,7 @@ struct mail_settings {
   std::string username; ///< Empty: no authentication.
   std::string password;
   std::chrono::milliseconds timeout{30'000};
+  int connections = 8;
   std::string templates; ///< Empty: the built-in ones.
   std::string unsubscribe_base; ///< Empty: mails carry no link that ends them.
 };
@@ -189,7 +208,9 @@ struct settings {
   jobs_settings jobs;
   workspaces_settings workspaces;
   publishing_settings publishing;
+  media_settings media;
   live_settings live;
+  cluster_settings cluster;
   mail_settings mail;
   push_settings push;
   sms_settings sms;

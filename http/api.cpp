@@ -5,6 +5,7 @@
 #include "http/gates.hpp"
 #include "http/router.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -122,13 +123,7 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
     if (r.auth_limited)
       limited
         = auth_limiter.take(rate_limit_client(req.remote_address), started);
-    respond = [self = shared_from_this(), started, limited, method = req.method,
-               path = req.path, correlation = req.correlation_id,
-               next = std::move(respond)](reply answer) {
-      add_limit_headers(answer, limited, self->clock.now());
-      self->log_answer(method, path, correlation, answer.status, started);
-      next(std::move(answer));
-    };
+    respond = logged(req, limited, started, std::move(respond));
     if (!limited.allowed) {
       const failure f{errc::throttled, "auth limiter", {}, limited.retry_after};
       log_failure(log, req, f);
@@ -139,6 +134,18 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
     if (r.start)
       return begin_exchange(r, std::move(req), std::move(respond));
     ask(r, std::make_shared<request>(std::move(req)), std::move(respond));
+  }
+
+  server::respond logged(const request& req, rate_decision limited,
+                         std::chrono::steady_clock::time_point started,
+                         server::respond respond) {
+    return [self = shared_from_this(), started, limited, method = req.method,
+            path = req.path, correlation = req.correlation_id,
+            next = std::move(respond)](reply answer) {
+      add_limit_headers(answer, limited, self->clock.now());
+      self->log_answer(method, path, correlation, answer.status, started);
+      next(std::move(answer));
+    };
   }
 
   static reply no_route(const route_match& match) {
@@ -241,6 +248,11 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
 
   void begin_exchange(const route& r, request req, server::respond respond);
 
+  // -- stream routes: the body comes in pieces
+  // ------------------------------------
+
+  std::optional<server::stream> find_stream(const request& head);
+
   caf::actor_system& system;
   const database_actor pool;
   const router table;
@@ -339,6 +351,26 @@ void api::impl::begin_exchange(const route& r, request req,
   });
 }
 
+std::optional<server::stream> api::impl::find_stream(const request& head) {
+  auto match = table.match(head.method, head.path);
+  if (!match.found || !match.found->stream)
+    return std::nullopt;
+  const auto& wanted = *match.found->stream;
+  auto type = head.header("content-type");
+  type = type.substr(0, type.find_first_of("; \t"));
+  const bool same = std::equal(type.begin(), type.end(), wanted.content_type.begin(), wanted.content_type.end(),
+                               [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; });
+  if (!same)
+    return std::nullopt;
+  return server::stream{
+    wanted.most_bytes,
+    [self = shared_from_this(), &wanted, params = std::move(match.path_params)](request req, server::respond respond) {
+      req.path_params = params;
+      respond = self->logged(req, {}, std::chrono::steady_clock::now(), std::move(respond));
+      return wanted.open(std::make_shared<steps>(self, std::move(req), std::move(respond)));
+    }};
+}
+
 api::api(caf::actor_system& system, database_actor pool,
          std::vector<route> routes, const clock_port& clock, logger& log,
          api_settings settings, api_options options, hint_sink hints)
@@ -352,6 +384,10 @@ server::dispatch api::dispatcher() const {
   return [self = impl_](request req, server::respond respond) {
     self->serve(std::move(req), std::move(respond));
   };
+}
+
+server::stream_finder api::streams() const {
+  return [self = impl_](const request& head) { return self->find_stream(head); };
 }
 
 void api::configure(api_settings settings, api_options options) {

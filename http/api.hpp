@@ -41,6 +41,10 @@ public:
   /// What a server is constructed with.
   server::dispatch dispatcher() const;
 
+  /// What a server is constructed with when bodies are to be taken while they
+  /// arrive (route::stream).
+  server::stream_finder streams() const;
+
   /// For requests that come from now on.
   void configure(api_settings settings, api_options options);
 

@@ -6,6 +6,7 @@
 
 #include "http/handlers/auth/routes.hpp"
 #include "http/handlers/notifications/push.hpp"
+#include "http/handlers/posts/media_upload.hpp"
 #include "http/live/service.hpp"
 #include "http/route.hpp"
 
@@ -14,6 +15,7 @@ namespace carillon::http {
 /// `passwords` and `clock` must outlive every request that was served.
 std::vector<route> public_routes(password_hasher& passwords, const auth_settings& auth,
                                  const clock_port& clock, const push_settings& push = {},
-                                 live::service_ptr live = nullptr);
+                                 live::service_ptr live = nullptr,
+                                 posts::media_uploads_ptr uploads = nullptr);
 
 } // namespace carillon::http

@@ -163,6 +163,15 @@ enum class access {
 };
 
 class exchange;
+class body_sink;
+
+/// A body that a route takes while it arrives (http/body_sink.hpp).
+struct body_stream {
+  std::string content_type; ///< `type/subtype`, in lower case.
+  std::uint64_t most_bytes = 0;
+  /// On an io thread; the sink answers the exchange. It passes no gate.
+  std::function<std::shared_ptr<body_sink>(std::shared_ptr<exchange>)> open;
+};
 
 /// Exactly one of `run`, `local` and `start` is set.
 struct route {
@@ -178,6 +187,8 @@ struct route {
   std::function<void(std::shared_ptr<exchange>)> start = nullptr;
   /// The limiter `auth` of contract §1.6 counts this route's requests.
   bool auth_limited = false;
+  /// Beside `run`: for bodies of its type, instead of it.
+  std::optional<body_stream> stream = std::nullopt;
 };
 
 /// A route without token or database.

@@ -84,6 +84,8 @@ router::router(std::vector<route> routes)
       refuse("needs exactly one of run, local and start");
     if (!r.run && r.need != access::open)
       refuse("only a run route passes a gate");
+    if (r.stream && !r.run)
+      refuse("only a run route has a stream beside it");
     if (!r.pattern.starts_with('/'))
       refuse("a pattern starts with /");
     auto* place = root_.get();

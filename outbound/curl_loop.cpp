@@ -11,6 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <sys/socket.h>
+
 namespace carillon::outbound {
 
 namespace {
@@ -30,6 +32,16 @@ struct multi_closer {
   }
 };
 using multi_handle = std::unique_ptr<CURLM, multi_closer>;
+
+/// A transfer that was given up may leave its connection to the next one: SMTP
+/// does while the answer to a message is still to come, which would be taken
+/// for the answer to something else. Its good-bye would wait for that as well,
+/// for two minutes.
+void hang_up(CURL* easy) {
+  curl_socket_t socket = CURL_SOCKET_BAD;
+  if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket) == CURLE_OK && socket != CURL_SOCKET_BAD)
+    ::shutdown(socket, SHUT_RDWR);
+}
 
 /// libcurl's process-wide state; initialised by the first loop.
 void initialise_curl() {
@@ -314,6 +326,8 @@ struct curl_loop::impl {
       char* owner = nullptr;
       curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
       const auto id = reinterpret_cast<entry*>(owner)->id;
+      if (code == CURLE_OPERATION_TIMEDOUT || code == CURLE_ABORTED_BY_CALLBACK)
+        hang_up(easy);
       curl_multi_remove_handle(multi.get(), easy);
       auto i = entries.find(id);
       auto e = std::move(i->second);

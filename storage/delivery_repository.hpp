@@ -17,6 +17,9 @@ public:
   result<digest_order> begin_digest(const node_identity& me, const job& job) override;
   result<done> conclude_digest(const node_identity& me, const job& job, const digest_order& digest,
                                const email_outcome& outcome) override;
+  result<std::vector<mail_suppression>> suppressions(const scope& s, const mail_suppression_filter& filter) override;
+  result<mail_suppression> lift_suppression(const scope& s, const operator_identity& by,
+                                            const std::string& address) override;
 
 private:
   connection& db_;

@@ -1,6 +1,7 @@
 #include "domain/node_message.hpp"
 #include "storage/job_repository.hpp"
 #include "storage/job_writer.hpp"
+#include "storage/operator_audit.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -122,13 +123,6 @@ constexpr auto revive = R"sql(
   WHERE h.id = a.id AND h.state IN ('discarded', 'cancelled')
 )sql";
 
-constexpr auto insert_operator_audit = R"sql(
-  INSERT INTO carillon.audit_logs (id, tenant_id, admin_id, action, auditable_type, auditable_id, description,
-                                   metadata, ip_address, request_id)
-  VALUES ($1, (SELECT id FROM carillon.tenants WHERE id = $2), $3, 'update', 'other', $4, $5, $6::jsonb,
-          left($7, 45), left($8, 50))
-)sql";
-
 constexpr auto upsert_control = R"sql(
   INSERT INTO carillon.job_controls (scope, name, is_paused, weight, max_running, rate_per_second, rate_burst)
   VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -243,19 +237,6 @@ result<job> find_in(pqxx::transaction_base& tx, const scope& who, job_id id) {
   return std::move(found.front());
 }
 
-void audit(pqxx::transaction_base& tx, const operator_identity& by, const std::optional<tenant_id>& tenant,
-           const std::optional<uuid>& about, const std::string& what, const json& metadata) {
-  std::optional<std::string> admin;
-  if (by.admin)
-    admin = to_string(*by.admin);
-  std::optional<std::string> subject;
-  if (about)
-    subject = to_string(*about);
-  tx.exec_params(insert_operator_audit, to_string(make_uuid_v7()), id_param(tenant), admin, subject, what,
-                 metadata.dump(-1, ' ', false, json::error_handler_t::replace), null_if_empty(by.address),
-                 null_if_empty(by.request_id));
-}
-
 void wake_nodes(pqxx::transaction_base& tx, const char* type) {
   tx.exec_params(notify_nodes, encode({1, type, {}}));
 }
@@ -299,7 +280,7 @@ result<job> act_on_one(connection& db, const char* name, const scope& who, const
                      !found->concluded_at ? "a node has job " + to_string(id) + " in hand; it runs, or is about to"
                                           : "a live job holds the unique key " + found->unique_key,
                      {}, {}};
-    audit(tx, by, found->tenant, id.value, std::string{"Job "} + past_tense(what),
+    audit_operator(tx, by, found->tenant, id.value, std::string{"Job "} + past_tense(what),
           {{"job", found->kind}, {"job_id", to_string(id)}, {"workspace_id", to_string(found->workspace)}});
     if (what == action::retry)
       wake_nodes(tx, "sweep");
@@ -335,7 +316,7 @@ result<std::int64_t> act_on_all(connection& db, const char* name, const scope& w
     for (const auto& row : run_filtered(tx, candidates, who, std::nullopt, filter))
       ids.push_back(read_id<job_id>(row[0]));
     const auto changed = ids.empty() ? 0 : apply(tx, what, ids);
-    audit(tx, by, who.tenant(), std::nullopt, std::string{"Jobs "} + past_tense(what),
+    audit_operator(tx, by, who.tenant(), std::nullopt, std::string{"Jobs "} + past_tense(what),
           {{"filter", filter_json(filter)}, {"count", changed}});
     if (what == action::retry && changed > 0)
       wake_nodes(tx, "sweep");
@@ -448,7 +429,7 @@ result<done> job_repository::set_control(const operator_identity& by, const job_
       values["max_running"] = *control.max_running;
     if (control.rate)
       values["rate"] = {{"per_second", control.rate->per_second}, {"burst", control.rate->burst}};
-    audit(tx, by, std::nullopt, std::nullopt, "Job control changed", values);
+    audit_operator(tx, by, std::nullopt, std::nullopt, "Job control changed", values);
     wake_nodes(tx, "controls");
     return done{};
   });

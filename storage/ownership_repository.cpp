@@ -70,6 +70,15 @@ constexpr auto give_back_shards = R"sql(
   WHERE incarnation = $1 AND shard = ANY($2::smallint[])
 )sql";
 
+constexpr auto write_endpoint = R"sql(
+  UPDATE carillon.node_leases SET endpoint = $2 WHERE node = $1 AND endpoint IS DISTINCT FROM $2
+)sql";
+
+constexpr auto select_endpoints = R"sql(
+  SELECT node, endpoint FROM carillon.node_leases
+  WHERE endpoint IS NOT NULL AND expires_at > clock_timestamp() ORDER BY incarnation
+)sql";
+
 constexpr auto select_owner = R"sql(
   SELECT i.node FROM carillon.shard_leases s JOIN carillon.node_incarnations i USING (incarnation)
   WHERE s.shard = $1 AND i.ended_at IS NULL
@@ -165,6 +174,17 @@ result<done> ownership_repository::end_own(const node_identity& me) {
     tx.exec_params(free_shards_of, me.incarnation);
     tx.exec_params(delete_lease, me.incarnation);
     return done{};
+  });
+}
+
+result<std::vector<node_endpoint>> ownership_repository::exchange_endpoints(const std::string& node,
+                                                                            const std::string& endpoint) {
+  return db_.transact("exchange-endpoints", [&](pqxx::work& tx) -> result<std::vector<node_endpoint>> {
+    tx.exec_params(write_endpoint, node, endpoint);
+    std::vector<node_endpoint> out;
+    for (const auto& row : tx.exec(select_endpoints))
+      out.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
+    return out;
   });
 }
 

@@ -17,6 +17,8 @@ public:
   result<shard_list> take_free(const node_identity& me, int limit) override;
   result<done> give_back(const node_identity& me, const shard_list& shards) override;
   result<done> end_own(const node_identity& me) override;
+  result<std::vector<node_endpoint>> exchange_endpoints(const std::string& node,
+                                                        const std::string& endpoint) override;
   result<std::optional<std::string>> owner_of(shard_id shard) override;
   result<done> notify(const std::string& node, const std::string& payload) override;
 

@@ -7,6 +7,8 @@
 #include "actors/jobs/scheduler.hpp"
 #include "actors/node/ownership.hpp"
 #include "actors/node/region.hpp"
+#include "actors/realtime/cluster.hpp"
+#include "actors/realtime/peer_network.hpp"
 #include "actors/realtime/realtime.hpp"
 #include "actors/timer.hpp"
 #include "domain/backoff.hpp"
@@ -28,8 +30,12 @@ struct node_state {
   region_actor region;
   ownership_actor ownership;
   realtime_actor realtime;
+  cluster_actor cluster; ///< Null where there is none.
+  peer_network_actor network;
+  std::shared_ptr<cluster_link> to_cluster = std::make_shared<cluster_link>();
 
   std::deque<caf::actor_clock::time_point> realtime_crashes;
+  std::deque<caf::actor_clock::time_point> cluster_crashes;
   std::deque<caf::actor_clock::time_point> crashes;
   bool up = false;
   bool ending = false;
@@ -41,6 +47,11 @@ struct node_state {
       context->realtime->connect({});
     if (realtime)
       caf::anon_send_exit(realtime, caf::exit_reason::user_shutdown);
+    to_cluster->connect({});
+    if (cluster)
+      caf::anon_send_exit(cluster, caf::exit_reason::user_shutdown);
+    if (network)
+      caf::anon_send_exit(network, caf::exit_reason::user_shutdown);
   }
 
   void bring_down() {
@@ -103,26 +114,21 @@ void part_went_down(self_pointer self, const caf::down_msg& down) {
                      atom::restart_v);
 }
 
-void start_realtime(self_pointer self) {
-  auto& state = self->state;
-  state.realtime = spawn_realtime(self->home_system(), state.context);
-  self->monitor(state.realtime);
-  state.context->realtime->connect(state.realtime);
-}
+void end_lease(self_pointer self);
 
-/// Its end has told every socket to connect again.
-void realtime_went_down(self_pointer self, const caf::down_msg& down) {
+/// With backoff; a part that crashes more than `restart_intensity` times ends
+/// the node.
+template <class Part>
+void restart_later(self_pointer self, const caf::down_msg& down, std::string_view event,
+                   std::deque<caf::actor_clock::time_point>& crashes, Part part) {
   auto& state = self->state;
   const auto& settings = state.context->settings;
-  state.context->realtime->connect({});
-  state.realtime = nullptr;
   const auto now = clock_now(self);
-  auto& crashes = state.realtime_crashes;
   crashes.push_back(now);
   while (crashes.front() + settings.restart_window < now)
     crashes.pop_front();
-  state.context->log->error("realtime-crashed", {{"reason", self->home_system().render(down.reason)},
-                                                 {"crashes", std::to_string(crashes.size())}});
+  state.context->log->error(event, {{"reason", self->home_system().render(down.reason)},
+                                    {"crashes", std::to_string(crashes.size())}});
   if (static_cast<int>(crashes.size()) > settings.restart_intensity) {
     self->quit(caf::sec::runtime_error);
     return;
@@ -130,7 +136,55 @@ void realtime_went_down(self_pointer self, const caf::down_msg& down) {
   self->delayed_send(self,
                      exponential_delay(settings.restart_min_backoff, settings.restart_max_backoff,
                                        static_cast<int>(crashes.size()), 0.5),
-                     atom::restart_v, atom::live_v);
+                     atom::restart_v, part);
+}
+
+void start_realtime(self_pointer self) {
+  auto& state = self->state;
+  realtime_relay relay;
+  if (state.context->settings.cluster.enabled) {
+    relay.events = [to = state.to_cluster](const live_batch& batch) { to->tell(atom::live_v, batch); };
+    relay.grants = [to = state.to_cluster](const live_grant& grant) { to->tell(atom::grant_v, grant); };
+  }
+  state.realtime = spawn_realtime(self->home_system(), state.context, std::move(relay));
+  self->monitor(state.realtime);
+  state.context->realtime->connect(state.realtime);
+}
+
+/// Its end has told every socket to connect again.
+void realtime_went_down(self_pointer self, const caf::down_msg& down) {
+  auto& state = self->state;
+  state.context->realtime->connect({});
+  state.realtime = nullptr;
+  restart_later(self, down, "realtime-crashed", state.realtime_crashes, atom::live_v);
+}
+
+void start_cluster(self_pointer self) {
+  auto& state = self->state;
+  if (!state.network)
+    state.network = spawn_peer_network(self->home_system());
+  state.cluster = spawn_cluster(self->home_system(), state.context, state.network);
+  self->monitor(state.cluster);
+  state.to_cluster->connect(state.cluster);
+}
+
+/// The others miss it, and tell their clients to connect again.
+void cluster_went_down(self_pointer self, const caf::down_msg& down) {
+  auto& state = self->state;
+  state.to_cluster->connect({});
+  state.cluster = nullptr;
+  restart_later(self, down, "cluster-crashed", state.cluster_crashes, atom::peer_v);
+}
+
+/// What is left to tell is told before the lease ends.
+void leave_cluster(self_pointer self) {
+  auto& state = self->state;
+  if (!state.cluster) {
+    end_lease(self);
+    return;
+  }
+  self->request(state.cluster, std::chrono::seconds{3}, atom::stop_v)
+    .then([self](atom::done) { end_lease(self); }, [self](caf::error&) { end_lease(self); });
 }
 
 void end_lease(self_pointer self) {
@@ -182,11 +236,15 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
   self->set_down_handler([self](const caf::down_msg& down) {
     if (self->state.realtime && down.source == self->state.realtime.address())
       realtime_went_down(self, down);
+    else if (self->state.cluster && down.source == self->state.cluster.address())
+      cluster_went_down(self, down);
     else
       part_went_down(self, down);
   });
   start_engine(self);
   start_realtime(self);
+  if (self->state.context->settings.cluster.enabled)
+    start_cluster(self);
   return {
     [self](atom::hint, const hint& h) {
       if (self->state.region)
@@ -218,12 +276,12 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
       auto promise = self->make_response_promise<atom::done>();
       state.stopping = promise;
       if (!state.up) {
-        end_lease(self);
+        leave_cluster(self);
         return promise;
       }
       self->delayed_send(self, state.shutdown_grace, atom::tick_v);
       self->request(state.feed, state.shutdown_grace + std::chrono::seconds{1}, atom::stop_v)
-        .then([self](atom::done) { end_lease(self); }, [self](caf::error&) { end_lease(self); });
+        .then([self](atom::done) { leave_cluster(self); }, [self](caf::error&) { leave_cluster(self); });
       return promise;
     },
     [self](atom::report) -> caf::result<actor_report> {
@@ -233,13 +291,15 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
       out->name = "node " + state.context->settings.node;
       out->state = state.stopping ? "draining" : state.up ? "running" : "restarting";
       out->facts.emplace_back("recent_crashes", std::to_string(state.crashes.size()));
-      auto missing = std::make_shared<int>(9);
+      auto missing = std::make_shared<int>(state.cluster ? 10 : 9);
       collect(self, state.ownership, out, missing, promise);
       collect(self, state.region, out, missing, promise);
       collect(self, state.feed, out, missing, promise);
       collect(self, state.sweep, out, missing, promise);
       collect(self, state.scheduler, out, missing, promise);
       collect(self, state.realtime, out, missing, promise);
+      if (state.cluster)
+        collect(self, state.cluster, out, missing, promise);
       collect(self, state.context->databases.interactive, out, missing, promise);
       collect(self, state.context->databases.background, out, missing, promise);
       collect(self, state.context->databases.control, out, missing, promise);
@@ -252,6 +312,10 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
     [self](atom::restart, atom::live) {
       if (!self->state.realtime)
         start_realtime(self);
+    },
+    [self](atom::restart, atom::peer) {
+      if (!self->state.cluster && !self->state.stopping)
+        start_cluster(self);
     },
     [self](atom::tick) { end_lease(self); },
   };

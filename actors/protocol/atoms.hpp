@@ -35,5 +35,8 @@ CAF_ADD_ATOM(carillon, carillon::atom, gone, "gone")
 CAF_ADD_ATOM(carillon, carillon::atom, grant, "grant")
 CAF_ADD_ATOM(carillon, carillon::atom, live, "live")
 CAF_ADD_ATOM(carillon, carillon::atom, peer, "peer")
+CAF_ADD_ATOM(carillon, carillon::atom, listen, "listen")
+CAF_ADD_ATOM(carillon, carillon::atom, dial, "dial")
+CAF_ADD_ATOM(carillon, carillon::atom, resync, "resync")
 
 CAF_END_TYPE_ID_BLOCK(carillon)

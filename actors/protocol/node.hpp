@@ -20,6 +20,8 @@ using node_actor = protocol<
   accepts<atom::restart>,
   // INTERNAL: start the hub of live events (again).
   accepts<atom::restart, atom::live>,
+  // INTERNAL: start the cluster (again).
+  accepts<atom::restart, atom::peer>,
   // INTERNAL: the grace period is over.
   accepts<atom::tick>>;
 

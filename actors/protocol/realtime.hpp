@@ -60,11 +60,17 @@ using realtime_actor = protocol<
   accepts<atom::live, live_batch>,
   // Another program committed this notification; its id came by NOTIFY.
   accepts<atom::hint, std::string>,
-  // The seam for the cluster: committed on another node.
+  // From the cluster: committed, or allowed, on another node. Told to nobody else.
   accepts<atom::peer, live_batch>,
+  accepts<atom::peer, live_grant>,
+  // Something that another node committed will never come: everybody here is
+  // told to connect again.
+  accepts<atom::resync>,
   answers<atom::report>::with<actor_report>,
   // INTERNAL: who may still listen?
-  accepts<atom::tick>>;
+  accepts<atom::tick>,
+  // INTERNAL: the next ones to be told to connect again.
+  accepts<atom::resync, atom::tick>>;
 
 /// The way to the hub of the day, from any thread, and what operators see of
 /// the sockets that have not subscribed yet. Outlives everybody.

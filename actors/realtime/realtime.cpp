@@ -24,8 +24,19 @@ constexpr std::size_t recheck_batch = 5'000;
 constexpr std::size_t load_batch = 1'000;
 constexpr std::size_t most_to_load = 100'000;
 
+/// Told to connect again at a time, and the pause after them: all at once
+/// would come back at once.
+constexpr std::size_t resync_slice = 500;
+constexpr std::chrono::milliseconds resync_pause{100};
+/// What comes later than this is not told to those who subscribed since; who
+/// subscribed at about the time may have read it or not, and is told to
+/// connect again.
+constexpr std::chrono::milliseconds late_by{500};
+constexpr std::chrono::milliseconds about{1'000};
+
 struct subscription {
   std::string channel;
+  caf::actor_clock::time_point since{};
   std::optional<live_grant> grant;
   int unknown_for = 0; ///< Rechecks that found it without a grant.
 };
@@ -67,6 +78,8 @@ struct realtime_state {
   std::uint64_t told = 0;         ///< Deliveries.
   std::uint64_t unheard = 0;      ///< Events nobody here listens to.
   std::uint64_t ended = 0;        ///< Peers that lost a right.
+  std::vector<std::string> to_resync; ///< Sockets.
+  std::uint64_t resyncs = 0;
 
   ~realtime_state() {
     for (auto& [socket, entry] : peers)
@@ -152,7 +165,7 @@ struct realtime_state {
 
   // -- what peers ask -----------------------------------------------------------
 
-  void subscribe(live_subscription& wanted) {
+  void subscribe(live_subscription& wanted, caf::actor_clock::time_point now) {
     auto& entry = peers[wanted.socket];
     if (!entry.peer)
       entry.peer = std::move(wanted.peer);
@@ -160,6 +173,7 @@ struct realtime_state {
     if (!s) {
       s = &entry.channels.emplace_back();
       s->channel = wanted.channel;
+      s->since = now;
       listeners[wanted.channel].push_back(wanted.socket);
       ++subscriptions;
     }
@@ -214,8 +228,11 @@ struct realtime_state {
 
   // -- events -------------------------------------------------------------------
 
-  void deliver(live_batch& batch) {
+  void deliver(live_batch& batch, caf::actor_clock::time_point now) {
+    const auto committed_at = now - batch.age;
+    const bool is_late = batch.age >= late_by;
     std::vector<std::string> lost;
+    std::vector<std::string> unsure;
     for (auto& event : batch.events) {
       const auto i = listeners.find(event.channel);
       if (i == listeners.end()) {
@@ -224,7 +241,13 @@ struct realtime_state {
       }
       const auto shared = std::make_shared<const live_event>(std::move(event));
       for (const auto& socket : i->second) {
-        if (peers.at(socket).peer->deliver(shared))
+        auto& entry = peers.at(socket);
+        if (is_late && entry.find(shared->channel)->since > committed_at - about) {
+          if (entry.find(shared->channel)->since < committed_at + about)
+            unsure.push_back(socket);
+          continue;
+        }
+        if (entry.peer->deliver(shared))
           ++told;
         else
           lost.push_back(socket);
@@ -232,6 +255,8 @@ struct realtime_state {
     }
     for (const auto& socket : lost)
       drop(socket);
+    for (const auto& socket : unsure)
+      end(socket, live_end::reconnect);
   }
 };
 
@@ -332,7 +357,31 @@ void take_batch(self_pointer self, live_batch& batch) {
     const std::set<user_id> users{batch.rights_changed.begin(), batch.rights_changed.end()};
     recheck(self, &users);
   }
-  self->state.deliver(batch);
+  self->state.deliver(batch, clock_now(self));
+}
+
+void resync_some(self_pointer self) {
+  auto& state = self->state;
+  for (std::size_t n = 0; n < resync_slice && !state.to_resync.empty(); ++n) {
+    state.end(state.to_resync.back(), live_end::reconnect);
+    state.to_resync.pop_back();
+  }
+  if (!state.to_resync.empty())
+    self->delayed_send(self, resync_pause, atom::resync_v, atom::tick_v);
+}
+
+/// Those who come from now on are not concerned.
+void resync(self_pointer self) {
+  auto& state = self->state;
+  const bool is_running = !state.to_resync.empty();
+  ++state.resyncs;
+  state.to_resync.clear();
+  for (const auto& [socket, entry] : state.peers)
+    state.to_resync.push_back(socket);
+  if (!state.to_resync.empty())
+    state.context->log->info("live-resync", {{"sockets", std::to_string(state.to_resync.size())}});
+  if (!is_running)
+    resync_some(self);
 }
 
 /// What other programs wrote, a query at a time.
@@ -378,7 +427,8 @@ actor_report report(const realtime_state& state) {
            {"delivered", std::to_string(state.told)},
            {"unheard", std::to_string(state.unheard)},
            {"cut_off", std::to_string(link.cut_off.load())},
-           {"rights_ended", std::to_string(state.ended)}},
+           {"rights_ended", std::to_string(state.ended)},
+           {"resyncs", std::to_string(state.resyncs)}},
           {}};
 }
 
@@ -387,7 +437,7 @@ realtime_actor::behavior_type realtime(self_pointer self, engine_context_ptr con
   self->state.relay = std::move(relay);
   self->delayed_send(self, self->state.context->settings.live_recheck_every, atom::tick_v);
   return {
-    [self](atom::subscribe, live_subscription& wanted) { self->state.subscribe(wanted); },
+    [self](atom::subscribe, live_subscription& wanted) { self->state.subscribe(wanted, clock_now(self)); },
     [self](atom::leave, const std::string& socket, const std::string& channel) {
       self->state.leave(socket, channel);
     },
@@ -410,8 +460,11 @@ realtime_actor::behavior_type realtime(self_pointer self, engine_context_ptr con
       }
     },
     [self](atom::peer, live_batch& batch) { take_batch(self, batch); },
+    [self](atom::peer, const live_grant& grant) { self->state.grant(grant); },
+    [self](atom::resync) { resync(self); },
     [self](atom::report) { return report(self->state); },
     [self](atom::tick) { tick(self); },
+    [self](atom::resync, atom::tick) { resync_some(self); },
   };
 }
 

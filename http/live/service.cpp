@@ -41,6 +41,15 @@ std::string make_secret() {
   return hex(bytes.data(), bytes.size());
 }
 
+std::string keyed_hash(std::string_view secret, std::string_view text) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int length = 0;
+  if (!HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
+            reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(), &length))
+    throw std::runtime_error{"HMAC-SHA256 is not available"};
+  return hex(digest.data(), length);
+}
+
 service::service(service_options options, realtime_link_ptr link, logger& log)
   : options_(std::move(options)), link_(std::move(link)), log_(log), process_(random_number<std::uint32_t>()) {
 }
@@ -53,12 +62,7 @@ std::string service::sign(std::string_view socket_id, std::string_view channel) 
   std::string text{socket_id};
   text += ':';
   text += channel;
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int length = 0;
-  if (!HMAC(EVP_sha256(), options_.secret.data(), static_cast<int>(options_.secret.size()),
-            reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(), &length))
-    throw std::runtime_error{"HMAC-SHA256 is not available"};
-  return options_.key + ':' + hex(digest.data(), length);
+  return options_.key + ':' + keyed_hash(options_.secret, text);
 }
 
 bool service::is_signed(std::string_view socket_id, std::string_view channel, std::string_view auth) const {

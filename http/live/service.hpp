@@ -67,6 +67,10 @@ private:
 };
 using service_ptr = std::shared_ptr<service>;
 
+/// HMAC-SHA256 in hexadecimal digits. Throws std::runtime_error when OpenSSL
+/// has it not.
+std::string keyed_hash(std::string_view secret, std::string_view text);
+
 /// 64 hexadecimal digits. Throws std::runtime_error when the system has no
 /// randomness to give.
 std::string make_secret();

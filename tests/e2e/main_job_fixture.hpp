@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "domain/network.hpp"
 #include "storage/social_account_repository.hpp"
 #include "tests/support/running_system.hpp"
 #include "tests/support/seed.hpp"
@@ -12,15 +13,17 @@ namespace carillon::test {
 
 class main_job_fixture : public ::testing::Test {
 protected:
-  /// A connected account of its own at the sandbox.
-  social_account_id add_account() {
+  /// A connected account of its own at the sandbox, which speaks both APIs.
+  social_account_id add_account(carillon::network platform = carillon::network::mastodon) {
     const auto id = social_account_id::make();
     const auto name = "acct" + std::to_string(++accounts_);
     const auto token = test_cipher().encrypt("sandbox-" + name, storage::bound_to(id, "access_token"));
     db.exec("INSERT INTO carillon.social_accounts (id, tenant_id, workspace_id, platform, platform_account_id, "
             "account_name, access_token_encrypted, connected_by_user_id, metadata) VALUES ("
-            + sql_literal(id) + ", " + sql_literal(data.tenant) + ", " + sql_literal(data.workspace) + ", 'mastodon', "
-            + sql_literal(name) + ", " + sql_literal(name) + ", " + sql_literal(*token) + ", " + sql_literal(data.author)
+            + sql_literal(id) + ", " + sql_literal(data.tenant) + ", " + sql_literal(data.workspace) + ", "
+            + sql_literal(std::string{to_string(platform)}) + ", "
+            + sql_literal((platform == carillon::network::bluesky ? "did:web:sandbox.invalid:" : "") + name) + ", "
+            + sql_literal(name) + ", " + sql_literal(*token) + ", " + sql_literal(data.author)
             + ", jsonb_build_object('instance_url', " + sql_literal(network.url()) + "))");
     return id;
   }

@@ -1,6 +1,7 @@
 #include "http/handlers/admin/routes.hpp"
 
 #include "http/handlers/admin/jobs.hpp"
+#include "http/handlers/admin/mail.hpp"
 #include "http/handlers/admin/session.hpp"
 
 namespace carillon::http {
@@ -21,6 +22,8 @@ std::vector<route> admin_routes(password_hasher& passwords, const auth_settings&
     {"GET", jobs + "/controls", access::admin, admin_jobs::run_controls},
     {"PUT", jobs + "/controls", access::admin_writer, admin_jobs::run_set_control},
     {"GET", jobs + "/{job}", access::admin, admin_jobs::run_show},
+    {"GET", "/api/v1/admin/mail/suppressions", access::admin, admin_mail::run_list_suppressions},
+    {"POST", "/api/v1/admin/mail/suppressions/lift", access::admin_writer, admin_mail::run_lift_suppression},
   };
   const std::initializer_list<std::pair<const char*, job_action>> actions{
     {"/retry", job_action::retry}, {"/cancel", job_action::cancel}, {"/discard", job_action::discard}};

@@ -97,7 +97,7 @@ std::string body_of(const sms_provider_options& o, const sms_message& message) {
   return as_json ? object.dump(-1, ' ', false, json::error_handler_t::replace) : form;
 }
 
-std::string base64(const std::string& text) {
+std::string base64_of_text(const std::string& text) {
   std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
   const auto length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
                                       reinterpret_cast<const unsigned char*>(text.data()),
@@ -245,7 +245,7 @@ void http_sms_gateway::send(sms_message message, callback done) {
     case sms_auth::none:
       break;
     case sms_auth::basic:
-      request.headers.emplace_back("Authorization", "Basic " + base64(o.username + ':' + o.secret));
+      request.headers.emplace_back("Authorization", "Basic " + base64_of_text(o.username + ':' + o.secret));
       break;
     case sms_auth::bearer:
       request.headers.emplace_back("Authorization", "Bearer " + o.secret);

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t max_payload = 3'000;
 /// Nothing of an answer's body is used but for the log.
-constexpr std::size_t shown_of_answer = 200;
+constexpr std::size_t shown_of_push_answer = 200;
 /// A push service is chosen by the user: what it asks for has an end.
 constexpr std::chrono::milliseconds longest_wait{3'600'000};
 
@@ -60,8 +60,8 @@ std::string cut_to(const std::string& text, std::size_t room) {
 }
 
 /// For the log: one line of printable ASCII.
-std::string printable(std::string_view text) {
-  std::string out{text.substr(0, shown_of_answer)};
+std::string printable_push_answer(std::string_view text) {
+  std::string out{text.substr(0, shown_of_push_answer)};
   std::replace_if(
     out.begin(), out.end(), [](char c) { return c < 0x20 || c >= 0x7f; }, '?');
   return out;
@@ -74,7 +74,7 @@ result<done> judge(const http_response& r, instant now) {
     return done{};
   auto said = "the push service answered " + std::to_string(r.status);
   if (!r.body.empty())
-    said += ": " + printable(r.body);
+    said += ": " + printable_push_answer(r.body);
   std::optional<std::chrono::milliseconds> wait = parse_retry_after(r.header("retry-after"), now);
   if (wait)
     wait = std::min(*wait, longest_wait);

@@ -177,6 +177,49 @@ TEST_F(RealtimeTest, AnEventReachesThoseWhoListenToItsChannelAndNobodyElse) {
   EXPECT_EQ(other->got, ids{});
 }
 
+TEST_F(RealtimeTest, AGrantOfAPeerIsAsGoodAsOneGivenHere) {
+  const auto peer = std::make_shared<fake_peer>();
+  send(atom::subscribe_v, live_subscription{"1.1", channel_of(olga), peer});
+  send(atom::peer_v, grant("1.1", olga, 1));
+  pass(30s);
+  pass(30s);
+  EXPECT_FALSE(peer->ended);
+}
+
+TEST_F(RealtimeTest, WhatComesLateIsToldToThoseWhoListenedThenOnly) {
+  const auto old = listen("1.1", olga, 1);
+  pass(10s);
+  const auto at_the_time = listen("1.2", olga, 1);
+  pass(10s);
+  const auto since = std::make_shared<fake_peer>();
+  send(atom::grant_v, grant("1.3", paul, 2));
+  send(atom::subscribe_v, live_subscription{"1.3", channel_of(paul), since});
+  live_batch batch;
+  batch.events.push_back({channel_of(olga), "notification.new", "a", "{}"});
+  batch.events.push_back({channel_of(paul), "notification.new", "b", "{}"});
+  batch.age = 10s;
+  send(atom::peer_v, batch);
+  EXPECT_EQ(old->got, ids{"a"});
+  EXPECT_EQ(at_the_time->got, ids{});
+  EXPECT_EQ(at_the_time->ended, live_end::reconnect) << "nobody knows whether it has read the row";
+  EXPECT_EQ(since->got, ids{});
+  EXPECT_FALSE(since->ended);
+}
+
+TEST_F(RealtimeTest, AResyncTellsEverybodyToConnectAgainSomeAtATime) {
+  std::vector<std::shared_ptr<fake_peer>> all;
+  for (int i = 0; i < 1'100; ++i)
+    all.push_back(listen("1." + std::to_string(i), user_id::make(), i));
+  send(atom::resync_v);
+  const auto ended = [&] { return std::count_if(all.begin(), all.end(), [](const auto& p) { return p->ended.has_value(); }); };
+  EXPECT_EQ(ended(), 500);
+  const auto later = listen("2.1", olga, 1);
+  for (int i = 0; i < 5; ++i)
+    pass(100ms);
+  EXPECT_EQ(ended(), 1'100);
+  EXPECT_FALSE(later->ended) << "who comes after it has read what is there";
+}
+
 TEST_F(RealtimeTest, WhoLeavesHearsNoMore) {
   const auto peer = listen("1.1", olga, 1);
   send(atom::leave_v, std::string{"1.1"}, channel_of(olga));

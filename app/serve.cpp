@@ -12,7 +12,9 @@
 #include "actors/database.hpp"
 #include "actors/engine_context.hpp"
 #include "actors/node/node.hpp"
+#include "actors/realtime/peer_network.hpp"
 #include "app/exit_code.hpp"
+#include "app/lateness_watch.hpp"
 #include "app/prometheus_metrics.hpp"
 #include "domain/clock.hpp"
 #include "domain/ports/operations_store.hpp"
@@ -27,12 +29,13 @@
 #include "http/unsubscribe_token.hpp"
 #include "outbound/curl_loop.hpp"
 #include "outbound/delivery/mail/file_transport.hpp"
+#include "outbound/delivery/mail/mail_lanes.hpp"
 #include "outbound/delivery/mail/mustache_mail_renderer.hpp"
-#include "outbound/delivery/mail/smtp_transport.hpp"
 #include "outbound/delivery/sms/http_sms_gateway.hpp"
 #include "outbound/delivery/web_push/web_push_gateway.hpp"
 #include "outbound/http_client.hpp"
-#include "outbound/social/mastodon/mastodon_gateway.hpp"
+#include "outbound/object_store/directory/directory_store.hpp"
+#include "outbound/social/gateways.hpp"
 #include "storage/listener.hpp"
 #include "storage/migrator.hpp"
 #include "storage/pg_store.hpp"
@@ -65,9 +68,7 @@ database_actor make_pool(caf::actor_system& system, const config::settings& s,
                                  &log});
 }
 
-std::shared_ptr<mail_transport> make_mail(outbound::curl_loop& loop, const config::mail_settings& s) {
-  if (s.transport == config::mail_transport::file)
-    return std::make_shared<outbound::file_transport>(loop, outbound::file_transport_options{s.directory});
+outbound::smtp_options smtp_options_of(const config::mail_settings& s) {
   outbound::smtp_options options;
   options.host = s.smtp_host;
   options.port = s.smtp_port;
@@ -85,7 +86,7 @@ std::shared_ptr<mail_transport> make_mail(outbound::curl_loop& loop, const confi
   options.username = s.username;
   options.password = s.password;
   options.timeout = s.timeout;
-  return std::make_shared<outbound::smtp_transport>(loop, options);
+  return options;
 }
 
 /// The platform's key for push services: the configured one, else the one in
@@ -186,6 +187,7 @@ engine_settings engine_settings_of(const config::settings& s) {
   out.sms_max_characters = static_cast<std::size_t>(s.sms.max_characters);
   out.live_recheck_every = s.live.recheck_every;
   out.live_max_connections_per_user = s.live.max_connections_per_user;
+  out.cluster = {s.cluster.enabled, s.cluster.name, s.cluster.address, s.cluster.port, s.cluster.advertise};
   out.frontend_url = s.api.frontend_url;
   out.database_timeout = s.database.statement_timeout + std::chrono::seconds{5};
   return out;
@@ -284,13 +286,16 @@ sigset_t handled_signals() {
 
 class caf_config final : public caf::actor_system_config {
 public:
-  explicit caf_config(const config::caf_settings& s) {
+  explicit caf_config(const config::settings& all) {
+    const auto& s = all.caf;
     if (s.worker_threads > 0)
       this->set("scheduler.max-threads", static_cast<size_t>(s.worker_threads));
     this->set("scheduler.policy", s.scheduler_policy == config::scheduling::sharing
                                     ? caf::atom("sharing")
                                     : caf::atom("stealing"));
     add_message_types<caf::id_block::carillon>();
+    if (all.cluster.enabled)
+      load_peer_network(*this);
   }
 };
 
@@ -366,12 +371,24 @@ int run_serve(const config::source& source, const config::loaded& configuration,
                                        return former;
                                      }()};
   outbound::curl_loop network_loop;
-  // A slow relay must hold up mail only.
-  outbound::curl_loop mail_loop;
+  outbound::curl_loop file_loop;
+  std::shared_ptr<outbound::mail_lanes> lanes;
+  if (s.mail.transport == config::mail_transport::smtp)
+    lanes = std::make_shared<outbound::mail_lanes>(static_cast<std::size_t>(s.mail.connections), smtp_options_of(s.mail));
   // Push services are chosen by users: those that stall must not hold up what
   // is sent elsewhere.
   outbound::curl_loop push_loop;
   outbound::http_client client{network_loop};
+  // Tenants name the servers of their accounts.
+  outbound::http_client_options social_client_options;
+  social_client_options.refuse_private_addresses = true;
+  auto private_networks = outbound::address_blocks::parse(s.publishing.private_networks);
+  if (!private_networks) {
+    log.error("cannot-start", {{"reason", "publishing.private_networks: " + private_networks.error().detail}});
+    return exit_failure;
+  }
+  social_client_options.allowed_addresses = std::move(*private_networks);
+  outbound::http_client social_client{network_loop, social_client_options};
   outbound::http_client_options push_client_options;
   push_client_options.max_response_bytes = 4'096;
   outbound::http_client push_client{push_loop, push_client_options};
@@ -384,10 +401,11 @@ int run_serve(const config::source& source, const config::loaded& configuration,
     }
     sms = std::move(*provider);
   }
+  const auto objects = std::make_shared<outbound::directory_store>(s.media.directory, log);
   http::password_hasher passwords{{s.auth.bcrypt_cost, 64}, log};
   live_configuration live{configuration};
 
-  caf_config caf_settings{s.caf};
+  caf_config caf_settings{s};
   // Never destroyed: the destructor of CAF 0.17.6 can wait for ever for a
   // detached thread that has already ended (fixed upstream in 0.18, #1196).
   auto& system = *new caf::actor_system{caf_settings};
@@ -396,15 +414,23 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   context->settings = engine_settings_of(s);
   context->log = &log;
   const auto measured = std::make_shared<prometheus_metrics>(clock);
-  context->measured = measured;
+  context->measured = std::make_shared<lateness_watch>(
+    measured, lateness_promise{s.publishing.late_after, s.publishing.late_share}, clock, log);
   const auto realtime = context->realtime;
   context->databases
     = {make_pool(system, s, "interactive", s.database.interactive_connections, tokens, *realtime, log),
        make_pool(system, s, "background", s.database.background_connections, tokens, *realtime, log),
        make_pool(system, s, "control", 1, tokens, *realtime, log)};
   context->handlers = built_in_handlers();
-  context->gateways[network::mastodon] = std::make_shared<outbound::mastodon_gateway>(client, clock);
-  context->mail = make_mail(mail_loop, s.mail);
+  context->gateways = outbound::make_gateways(social_client, clock);
+  context->settings.publishing.networks.clear();
+  for (const auto& [platform, gateway] : context->gateways)
+    context->settings.publishing.networks.push_back(platform);
+  if (lanes)
+    context->mail = lanes;
+  else
+    context->mail
+      = std::make_shared<outbound::file_transport>(file_loop, outbound::file_transport_options{s.mail.directory});
   context->mail_templates = std::make_shared<outbound::mustache_mail_renderer>(outbound::mail_renderer_options{
     s.mail.templates, s.mail.from_address, s.mail.from_name, s.api.frontend_url});
   if (!s.mail.unsubscribe_base.empty())
@@ -412,6 +438,10 @@ int run_serve(const config::source& source, const config::loaded& configuration,
                                  const tenant_id& tenant, const user_id& user, const std::string& about) {
       return base + (base.ends_with('/') ? "" : "/") + "unsubscribe/"
              + http::make_unsubscribe_token(key, {tenant, user, about});
+    };
+  if (s.cluster.enabled)
+    context->cluster_proof = [secret = s.live.app_secret](std::string_view text) {
+      return http::live::keyed_hash(secret, text);
     };
   std::string push_public_key;
   if (auto signer = find_vapid_key(s, tokens, log)) {
@@ -422,10 +452,13 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   context->sms = std::move(sms);
   apply_hot(s, *context, log);
 
+  context->settings.publishing.objects = objects.get();
   auto node = spawn_node(system, context, s.jobs.shutdown_grace);
   std::atomic<bool> failed{false};
   auto watcher = watch(system, node, failed);
 
+  const auto uploads = std::make_shared<http::posts::media_uploads>(
+    objects, http::posts::upload_options{s.media.max_pixels, s.media.max_uploads}, log);
   int exit_code = exit_ok;
   {
     storage::listener notifications{
@@ -435,7 +468,8 @@ int run_serve(const config::source& source, const config::loaded& configuration,
 
     const auto live_service = make_live_service(s, realtime, log);
     auto routes = http::public_routes(
-      passwords, {}, clock, {push_public_key, s.push.trusted_hosts, s.push.max_subscriptions_per_user}, live_service);
+      passwords, {}, clock, {push_public_key, s.push.trusted_hosts, s.push.max_subscriptions_per_user}, live_service,
+      uploads);
     for (auto& page : http::demo_routes({s.api.frontend_url, s.live.app_key}))
       routes.push_back(std::move(page));
     http::api public_api{system, context->databases.interactive, std::move(routes), clock, log,
@@ -462,7 +496,9 @@ int run_serve(const config::source& source, const config::loaded& configuration,
                        api_settings_of(s), api_options_of(s), [](const hint&) {}};
     auto live_options = server_options_of(s.http);
     live_options.port = s.live.port;
-    http::server public_server{server_options_of(s.http), public_api.dispatcher(), log};
+    auto public_options = server_options_of(s.http);
+    public_options.stream_timeout = s.media.upload_timeout;
+    http::server public_server{public_options, public_api.dispatcher(), log, public_api.streams()};
     http::server internal_server{internal_options, internal_api.dispatcher(), log};
     http::server live_server{live_options, live_api.dispatcher(), log};
     try {
@@ -499,7 +535,9 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   caf::anon_send_exit(watcher, caf::exit_reason::user_shutdown);
   caf::anon_send_exit(node, caf::exit_reason::user_shutdown);
   network_loop.stop();
-  mail_loop.stop();
+  file_loop.stop();
+  if (lanes)
+    lanes->stop();
   push_loop.stop();
   for (auto* pool : {&context->databases.interactive, &context->databases.background, &context->databases.control})
     caf::anon_send_exit(*pool, caf::exit_reason::user_shutdown);

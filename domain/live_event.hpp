@@ -3,6 +3,7 @@
 // again, never wrong: the rows are in the database before anyone is told.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -49,6 +50,9 @@ struct live_batch {
   /// Their tokens, memberships or status changed: what they listen to has to
   /// be allowed anew.
   std::vector<user_id> rights_changed;
+  /// How long ago this was committed, where that is more than a moment:
+  /// another node was cut off meanwhile. Who came since has read the rows.
+  std::chrono::milliseconds age{0};
 
   bool empty() const noexcept {
     return events.empty() && rights_changed.empty();

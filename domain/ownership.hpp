@@ -20,6 +20,12 @@ struct node_identity {
 
 using shard_list = std::vector<shard_id>;
 
+/// Where a live node listens for the others, in its own words.
+struct node_endpoint {
+  std::string node;
+  std::string endpoint;
+};
+
 /// How long this node may still act, on the steady clock, counted from
 /// before the last successful renewal was sent. Safe from any thread.
 class lease_clock {

@@ -1,12 +1,34 @@
 // What the e-mail channel reads and writes back.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "domain/job.hpp"
 #include "domain/notification_email.hpp"
 #include "domain/ownership.hpp"
+#include "domain/ports/job_store.hpp"
 #include "domain/result.hpp"
+#include "domain/scope.hpp"
 
 namespace carillon {
+
+/// An address that refused mail for good; the tenant sends it none.
+struct mail_suppression {
+  tenant_id tenant;
+  std::string address; ///< In lower case.
+  std::string reason;
+  instant created_at{};
+};
+
+struct mail_suppression_filter {
+  std::string address; ///< A part of it; empty for all.
+  /// The last one of the page before.
+  std::optional<std::pair<tenant_id, std::string>> after;
+  int limit = 50;
+};
 
 class delivery_store {
 public:
@@ -40,6 +62,15 @@ public:
   /// digest only concludes.
   virtual result<done> conclude_digest(const node_identity& me, const job& job, const digest_order& digest,
                                        const email_outcome& outcome)
+    = 0;
+
+  /// By tenant and address. A maintenance scope reaches all tenants.
+  virtual result<std::vector<mail_suppression>> suppressions(const scope& s, const mail_suppression_filter& filter) = 0;
+
+  /// Mail goes to the address again. Audited. Needs a tenant scope. not_found:
+  /// it is not suppressed.
+  virtual result<mail_suppression> lift_suppression(const scope& s, const operator_identity& by,
+                                                    const std::string& address)
     = 0;
 };
 

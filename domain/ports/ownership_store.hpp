@@ -50,6 +50,12 @@ public:
   /// Clean end: frees all shards and ends the incarnation.
   virtual result<done> end_own(const node_identity& me) = 0;
 
+  /// Writes beside the lease of `node` where it listens for the others, and
+  /// tells where every live node does, this one included once it has a lease.
+  virtual result<std::vector<node_endpoint>> exchange_endpoints(const std::string& node,
+                                                                const std::string& endpoint)
+    = 0;
+
   /// The live owner's node name, for NOTIFY; nothing when the shard is free.
   virtual result<std::optional<std::string>> owner_of(shard_id shard) = 0;
 

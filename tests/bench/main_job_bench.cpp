@@ -84,6 +84,7 @@ program_environment environment_of(const options& o, const std::string& database
   program_environment out{
     {"CARILLON_CONFIG", std::string{CARILLON_SOURCE_DIR} + "/config/carillon.toml"},
     {"CARILLON_DATABASE__URL", database_url},
+    {"CARILLON_PUBLISHING__PRIVATE_NETWORKS", "127.0.0.0/8"},
     {"CARILLON_HTTP__PORT", "0"},
     {"CARILLON_INTERNAL__PORT", "0"},
     {"CARILLON_SECRETS__TOKEN_KEY", "6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b"},

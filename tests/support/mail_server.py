@@ -34,6 +34,11 @@ def arguments():
     parser.add_argument("--password")
     parser.add_argument("--delay", type=float, default=0, metavar="SECONDS", help="before the answer to a message")
     parser.add_argument("--hang", choices=STAGES, help="never answer at that stage")
+    parser.add_argument("--stall", action="append", default=[], metavar="ADDRESS",
+                        help="never answer a message to that address or @domain")
+    parser.add_argument("--hold", metavar="FILE", help="answer no message while the file exists")
+    parser.add_argument("--drop-once", action="append", default=[], metavar="ADDRESS",
+                        help="take the first message to that address, then close the connection without an answer")
     parser.add_argument("--drop", choices=STAGES, help="close the connection at that stage, without an answer")
     return parser.parse_args()
 
@@ -50,6 +55,7 @@ class Handler:
     def __init__(self, options):
         self.options = options
         self.refused = dict(item.rsplit("=", 1) for item in options.refuse)
+        self.dropping = set(options.drop_once)
         self.maildir = mailbox.Maildir(options.maildir, create=True)
 
     async def at(self, server, stage):
@@ -76,6 +82,9 @@ class Handler:
     async def handle_DATA(self, server, session, envelope):
         await self.at(server, "data")
         await asyncio.sleep(self.options.delay)
+        for address in (to.lower() for to in envelope.rcpt_tos):
+            if any(address.endswith(end) if end.startswith("@") else address == end for end in self.options.stall):
+                await asyncio.Event().wait()
         if self.options.refuse_message:
             return f"{self.options.refuse_message} not this one"
         user = session.auth_data.decode() if session.authenticated else ""
@@ -83,6 +92,12 @@ class Handler:
                 f"X-Helo: {session.host_name}", f"X-Peer: {session.peer[1]}",
                 f"X-Tls: {'yes' if session.ssl or self.options.tls else 'no'}", f"X-User: {user}"]
         self.maildir.add("".join(line + "\r\n" for line in head).encode() + envelope.original_content)
+        if self.dropping.intersection(envelope.rcpt_tos):
+            self.dropping.difference_update(envelope.rcpt_tos)
+            server.transport.abort()
+            raise ConnectionResetError
+        while self.options.hold and os.path.exists(self.options.hold):
+            await asyncio.sleep(0.02)
         return "250 OK"
 
 

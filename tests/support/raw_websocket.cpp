@@ -1,5 +1,6 @@
 #include "tests/support/raw_websocket.hpp"
 
+#include <cerrno>
 #include <array>
 #include <stdexcept>
 
@@ -54,7 +55,11 @@ raw_websocket::~raw_websocket() {
 
 bool raw_websocket::fill() {
   std::array<char, 4'096> chunk{};
-  const auto count = ::recv(socket_, chunk.data(), chunk.size(), 0);
+  ssize_t count = 0;
+  // A child's end interrupts a wait that has a time-out, whatever SIGCHLD does.
+  do
+    count = ::recv(socket_, chunk.data(), chunk.size(), 0);
+  while (count < 0 && errno == EINTR);
   if (count <= 0)
     return false;
   buffer_.append(chunk.data(), static_cast<std::size_t>(count));

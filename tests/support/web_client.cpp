@@ -1,5 +1,6 @@
 #include "tests/support/web_client.hpp"
 
+#include <algorithm>
 #include <memory>
 
 #include <curl/curl.h>
@@ -28,7 +29,10 @@ web_answer web_client::send(const std::string& method, const std::string& path,
     list = curl_slist_append(list, header.c_str());
   if (!token_.empty())
     list = curl_slist_append(list, ("Authorization: Bearer " + token_).c_str());
-  list = curl_slist_append(list, "Content-Type: application/json");
+  const bool has_type = std::any_of(headers.begin(), headers.end(),
+                                    [](const auto& header) { return header.starts_with("Content-Type:"); });
+  if (!has_type)
+    list = curl_slist_append(list, "Content-Type: application/json");
   list = curl_slist_append(list, "Expect:");
   const std::unique_ptr<curl_slist, void (*)(curl_slist*)> owned{list, curl_slist_free_all};
 

@@ -101,6 +101,12 @@ TEST_F(TenantWallTest, PostsAreNeitherReadNorChanged) {
                                     true, hinted));
     expect_not_found(posts.publish(there, workspace, post, actor, hinted));
     expect_not_found(posts.cancel(there, workspace, post, actor));
+    expect_not_found(posts.retry(there, workspace, post, actor, true, hinted));
+    expect_not_found(posts.duplicate(there, workspace, post, actor));
+    expect_not_found(posts.attempts(there, workspace, post));
+    expect_not_found(posts.add_media(there, workspace, post, actor, {}));
+    expect_not_found(posts.order_media(there, workspace, post, actor, {}));
+    expect_not_found(posts.remove_media(there, workspace, post, make_uuid_v7(), actor));
     const auto listed = posts.list(there, workspace, {});
     EXPECT_TRUE(!listed || (listed->total == 0 && listed->items.empty()));
   }
@@ -185,6 +191,14 @@ TEST_F(TenantWallTest, WorkspacesAreNotThere) {
   for (const auto& w : listed->items)
     EXPECT_EQ(w.tenant, rival.tenant);
   EXPECT_EQ(workspaces.load_tenant(there)->id, rival.tenant);
+  const workspace_actor actor{rival.author, "Rival", "trace"};
+  EXPECT_EQ(workspaces.list_members(there, acme.workspace, {})->total, 0);
+  EXPECT_EQ(workspaces.load_dashboard(there, acme.workspace)->posts, 0);
+  for (const auto user : {acme.author, rival.author}) {
+    expect_not_found(workspaces.add_member(there, acme.workspace, actor, user, workspace_role::owner, hinted));
+    expect_not_found(workspaces.change_role(there, acme.workspace, actor, user, workspace_role::owner, true, hinted));
+    expect_not_found(workspaces.remove_member(there, acme.workspace, actor, user, true, hinted));
+  }
 }
 
 TEST_F(TenantWallTest, SchedulesAreNeitherSeenNorRun) {

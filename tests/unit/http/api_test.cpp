@@ -114,6 +114,26 @@ struct fake_workspaces final : workspace_store {
                                          const workspace_filter&) override {
     throw std::logic_error{"not part of this test"};
   }
+  result<workspace> create_workspace(const scope&, const workspace_actor&, const new_workspace&) override {
+    throw std::logic_error{"not part of this test"};
+  }
+  result<member_page> list_members(const scope&, workspace_id, const member_filter&) override {
+    throw std::logic_error{"not part of this test"};
+  }
+  result<workspace_member> add_member(const scope&, workspace_id, const workspace_actor&, user_id, workspace_role,
+                                      hints&) override {
+    throw std::logic_error{"not part of this test"};
+  }
+  result<workspace_member> change_role(const scope&, workspace_id, const workspace_actor&, user_id, workspace_role,
+                                       bool, hints&) override {
+    throw std::logic_error{"not part of this test"};
+  }
+  result<done> remove_member(const scope&, workspace_id, const workspace_actor&, user_id, bool, hints&) override {
+    throw std::logic_error{"not part of this test"};
+  }
+  result<workspace_dashboard> load_dashboard(const scope&, workspace_id) override {
+    throw std::logic_error{"not part of this test"};
+  }
 
   tenant_status status = tenant_status::active;
   workspace_id known = workspace_id::make();

@@ -165,6 +165,31 @@ TEST(BodyReader, ZonesAreThoseOfTheIanaDatabase) {
   EXPECT_THAT(refused(in), ElementsAre("bad"));
 }
 
+TEST(BodyReader, FlagsAreWhatTheContractCallsBooleans) {
+  const auto body = json::parse(R"({"a": true, "b": 1, "c": "1", "d": false, "e": 0, "f": "0", "g": "yes", "h": 2, "i": []})");
+  body_reader in{body};
+  for (const auto* yes : {"a", "b", "c"})
+    EXPECT_EQ(in.flag(yes), true) << yes;
+  for (const auto* no : {"d", "e", "f"})
+    EXPECT_EQ(in.flag(no), false) << no;
+  for (const auto* neither : {"g", "h", "i"})
+    EXPECT_FALSE(in.flag(neither)) << neither;
+  EXPECT_FALSE(in.flag("absent"));
+  EXPECT_THAT(refused(in), ElementsAre("g", "h", "i"));
+}
+
+TEST(BodyReader, WholeNumbersStayInTheirRange) {
+  const auto body = json::parse(R"({"least": 0, "most": "10", "below": -1, "above": 11, "huge": 123456789012345678901234567890,
+    "huge_text": "123456789012345678901234567890", "fraction": 1.5, "exponent": 1e1, "word": "ten", "list": [1], "yes": true})");
+  body_reader in{body};
+  EXPECT_EQ(in.whole_number("least", 0, 10), 0);
+  EXPECT_EQ(in.whole_number("most", 0, 10), 10);
+  for (const auto* bad : {"below", "above", "huge", "huge_text", "fraction", "exponent", "word", "list", "yes"})
+    EXPECT_FALSE(in.whole_number(bad, 0, 10)) << bad;
+  EXPECT_FALSE(in.whole_number("absent", 0, 10));
+  EXPECT_THAT(refused(in), ElementsAre("below", "above", "huge", "huge_text", "fraction", "exponent", "word", "list", "yes"));
+}
+
 TEST(BodyReader, ChoicesAreWireTexts) {
   const json body{{"good", "reel"}, {"bad", "poem"}, {"label", "Reel"}};
   body_reader in{body};

@@ -128,6 +128,33 @@ TEST(PostJson, ADecisionHasTheDeclaredMembers) {
   EXPECT_TRUE(shown["comment"].is_null());
 }
 
+TEST(PostJson, AttemptsHaveTheDeclaredMembersAndKeepTheLogsWordsBack) {
+  target_attempts t;
+  t.target = full().targets[0];
+  t.target.status = target_status::publishing;
+  t.next_action_at = at("2030-01-15T09:00:00Z");
+  for (const auto* state : {"failed", "refused", "absent", "open"}) {
+    publish_attempt a;
+    a.state = state;
+    a.error_message = "connect to 10.0.0.7 failed";
+    t.attempts.push_back(a);
+  }
+  auto shown = render(t, true);
+  expect_members(shown, "TargetAttempts");
+  expect_members(shown["attempts"][0], "PublishAttempt");
+  EXPECT_TRUE(shown["next_try_at"].is_null()) << "a call is under way";
+  EXPECT_EQ(shown["next_check_at"], "2030-01-15T09:00:00+00:00");
+  EXPECT_EQ(shown["attempts"][1]["error_message"], "connect to 10.0.0.7 failed") << "a refusal is the network's own text";
+  for (const auto at : {0u, 2u, 3u})
+    EXPECT_EQ(shown["attempts"][at].dump().find("10.0.0.7"), std::string::npos) << at;
+  EXPECT_EQ(shown["attempts"][3]["outcome"], "in_progress");
+  t.attempts.pop_back();
+  shown = render(t, true);
+  EXPECT_EQ(shown["next_try_at"], "2030-01-15T09:00:00+00:00");
+  t.target.status = target_status::failed;
+  EXPECT_TRUE(render(t, true)["next_try_at"].is_null()) << "nothing comes next";
+}
+
 TEST(PostJson, AMutationIsTheFlatPostAndTheDetail) {
   const auto d = full();
   const auto detail = render_detail(d, true);

@@ -1,7 +1,7 @@
 #include "tests/support/raw_websocket.hpp"
 
-#include <cerrno>
 #include <array>
+#include <cerrno>
 #include <stdexcept>
 
 #include <arpa/inet.h>

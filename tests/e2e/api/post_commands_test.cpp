@@ -94,6 +94,32 @@ TEST_F(PostCommandsTest, BulkScheduleReadsANaiveTimeInEachPostsZone) {
   EXPECT_EQ(errors_by_post(by_editor).size(), 3u);
 }
 
+TEST_F(PostCommandsTest, ABulkCommandThatCannotDoOneOfThemSaysWhatItDid) {
+  const auto first = add(editor, "draft");
+  const auto troubled = add(editor, "draft");
+  const auto last = add(editor, "draft");
+  db().exec("CREATE FUNCTION carillon.fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "RAISE EXCEPTION 'planted' USING ERRCODE = 'serialization_failure'; END $$");
+  db().exec("CREATE TRIGGER fail_once BEFORE UPDATE ON carillon.posts FOR EACH ROW WHEN (NEW.id = " + sql_literal(troubled)
+            + ") EXECUTE FUNCTION carillon.fail_once()");
+  const auto submit = [&](json ids) {
+    return editor.web.post(posts + "/bulk-submit", {{"post_ids", std::move(ids)}});
+  };
+  const auto mixed = submit(json::array({first, troubled, last}));
+  const auto alone = submit(json::array({troubled}));
+  db().exec("DROP TRIGGER fail_once ON carillon.posts");
+  db().exec("DROP FUNCTION carillon.fail_once()");
+  const auto data = data_of(mixed);
+  EXPECT_EQ(data.value("submitted", 0), 2);
+  const auto errors = errors_by_post(data);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors.at(troubled).find("planted"), std::string::npos);
+  EXPECT_EQ(status_now(first), "submitted");
+  EXPECT_EQ(status_now(last), "submitted");
+  EXPECT_TRUE(is_problem(alone, 503)) << "where nothing was done it is the whole request's";
+  EXPECT_EQ(status_now(troubled), "draft");
+}
+
 TEST_F(PostCommandsTest, BulkBodiesHaveTheirLimits) {
   const auto before = fingerprint();
   auto fifty_one = json::array();

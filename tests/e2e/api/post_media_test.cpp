@@ -177,6 +177,12 @@ TEST_F(PostMediaTest, APostHasAtMostTwentyMedia) {
   EXPECT_TRUE(refuses(editor.web.post(media_path(draft), {{"media_type", "image"}, {"file_path", "a"}}), "media"));
   EXPECT_TRUE(refuses(upload(editor, draft, picture()), "media"));
   EXPECT_EQ(files(), std::vector<std::string>{}) << "no file is left behind";
+  raw_client large{port_of(node().web())};
+  large.send("POST " + media_path(draft) + " HTTP/1.1\r\nHost: t.example\r\nContent-Type: multipart/form-data; boundary=edge\r\n"
+             "Authorization: Bearer " + editor.token + "\r\nContent-Length: 300000000\r\n\r\n");
+  const auto refused = large.receive();
+  ASSERT_TRUE(refused) << "before the body";
+  EXPECT_EQ(refused->status, 422);
 }
 
 // -- uploads ---------------------------------------------------------------------
@@ -232,6 +238,60 @@ TEST_F(PostMediaTest, TheFileGoesWithTheLastPostThatShowsIt) {
   data_of(editor.web.send("DELETE", media_path(draft) + "/" + media["id"].get<std::string>(), ""));
   EXPECT_EQ(files().size(), 1u) << "the copy shows it";
   data_of(editor.web.send("DELETE", media_path(copy["id"]) + "/" + copy["media"][0]["id"].get<std::string>(), ""));
+  EXPECT_TRUE(eventually([&] { return files().empty(); }));
+}
+
+TEST_F(PostMediaTest, ADeletedPostTakesItsFilesWithItUnlessAnotherShowsThem) {
+  data_of(upload(editor, draft, picture()), 201);
+  const auto copy = data_of(editor.web.post(posts + "/" + draft + "/duplicate"), 201).value("id", "");
+  data_of(upload(editor, draft, picture()), 201);
+  ASSERT_EQ(files().size(), 2u);
+  data_of(editor.web.send("DELETE", posts + "/" + draft, ""));
+  EXPECT_TRUE(eventually([&] { return files().size() == 1; }));
+  EXPECT_EQ(count("post_media WHERE post_id = " + sql_literal(draft)), 0);
+  EXPECT_EQ(data_of(viewer.web.get(media_path(copy))).size(), 1u) << "the copy shows it";
+  EXPECT_EQ(data_of(editor.web.post(posts + "/bulk-delete", {{"post_ids", json::array({copy})}})).value("deleted", 0), 1);
+  EXPECT_TRUE(eventually([&] { return files().empty(); }));
+}
+
+TEST_F(PostMediaTest, APostThatWasDeletedWithItsMediaKeepsNoFile) {
+  const auto media = data_of(upload(editor, draft, picture()), 201);
+  // As earlier versions deleted: the rows stayed.
+  const auto copy = data_of(editor.web.post(posts + "/" + draft + "/duplicate"), 201).value("id", "");
+  db().exec("UPDATE carillon.posts SET deleted_at = now() WHERE id = " + sql_literal(copy));
+  data_of(editor.web.send("DELETE", media_path(draft) + "/" + media["id"].get<std::string>(), ""));
+  EXPECT_TRUE(eventually([&] { return files().empty(); }));
+}
+
+TEST_F(PostMediaTest, AFileThatAnotherPostIsAttachingStays) {
+  const auto media = data_of(upload(editor, draft, picture()), 201);
+  const auto path = media["file_path"].get<std::string>();
+  const auto other = api_suite::add_post(editor, "draft", account);
+  // Who attaches is held at the last moment before its commit.
+  db().exec("CREATE FUNCTION carillon.hold_attached() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "PERFORM pg_advisory_xact_lock(7001); RETURN NULL; END $$");
+  db().exec("CREATE CONSTRAINT TRIGGER hold_attached AFTER INSERT ON carillon.post_media DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW WHEN (NEW.post_id = " + sql_literal(other) + ") EXECUTE FUNCTION carillon.hold_attached()");
+  db().exec("SELECT pg_advisory_lock(7001)");
+  const auto waiting = [&](const std::string& what) {
+    return eventually([&] { return db().exec("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()") == what; });
+  };
+  auto attached = std::async(std::launch::async, [&] {
+    return editor.web.post(media_path(other), {{"media_type", "image"}, {"file_path", path}});
+  });
+  EXPECT_TRUE(waiting("1"));
+  auto removed = std::async(std::launch::async, [&] {
+    return admin.web.send("DELETE", media_path(draft) + "/" + media["id"].get<std::string>(), "");
+  });
+  EXPECT_TRUE(waiting("2")) << "who removes waits for who attaches";
+  db().exec("SELECT pg_advisory_unlock(7001)");
+  data_of(attached.get(), 201);
+  data_of(removed.get());
+  db().exec("DROP TRIGGER hold_attached ON carillon.post_media");
+  db().exec("DROP FUNCTION carillon.hold_attached()");
+  EXPECT_EQ(files().size(), 1u);
+  // And it is not forgotten.
+  data_of(editor.web.send("DELETE", posts + "/" + other, ""));
   EXPECT_TRUE(eventually([&] { return files().empty(); }));
 }
 

@@ -192,6 +192,61 @@ TEST_F(BlueskyGatewayTest, AnAccessTokenThatIsRefusedIsRenewedOnceAndTheRecordSe
   EXPECT_THAT(stubborn.requests(), SizeIs(4)) << "once";
 }
 
+TEST_F(BlueskyGatewayTest, AnotherPasswordSharesNoSessionNotEvenOneThatIsBeingMade) {
+  std::atomic<int> asked{0};
+  scripted_server server{[&](scripted_exchange& e) {
+    scripted_request q;
+    while (e.receive(q)) {
+      if (q.line.find("putRecord") != std::string::npos) {
+        e.send(stored_answer);
+        continue;
+      }
+      // Both ask before either has its answer.
+      ++asked;
+      EXPECT_TRUE(test::eventually([&] { return asked == 2; }));
+      e.send(q.body.find("sandbox-acme") != std::string::npos ? http_answer(200, session_json("access"))
+                                                              : xrpc_answer(401, "AuthenticationRequired"));
+    }
+  }};
+  auto revoked = post(server.url(), "Theirs", "key-2");
+  revoked.account.access_token = "revoked";
+  std::atomic<int> published{0};
+  std::atomic<int> refused{0};
+  gateway.publish(post(server.url()), [&](const result<public_post>& r) { published += r ? 1 : 0; });
+  gateway.publish(revoked, [&](const result<public_post>& r) { refused += !r && r.error().code == errc::unauthorized ? 1 : 0; });
+  EXPECT_TRUE(test::eventually([&] { return published == 1 && refused == 1; }));
+}
+
+TEST_F(BlueskyGatewayTest, AMentionThatCannotBeLookedUpStaysTextAndThePostGoesOut) {
+  const auto text = std::string{"Thanks to @somebody.example"};
+  for (const auto& lookup : {http_answer(500), http_answer(502, "<html>"), xrpc_answer(429, "RateLimitExceeded"), http_answer(404),
+                             http_answer(403, "<html>"), http_answer(200, "odd"), std::string{}, std::string{"hang"}}) {
+    scripted_server server{[&](scripted_exchange& e) {
+      scripted_request q;
+      while (e.receive(q)) {
+        if (q.line.find("createSession") != std::string::npos)
+          e.send(http_answer(200, session_json("access")));
+        else if (q.line.find("putRecord") != std::string::npos)
+          e.send(stored_answer);
+        else if (lookup.empty())
+          return e.drop();
+        else if (lookup == "hang")
+          return e.hang();
+        else
+          e.send(lookup);
+      }
+    }};
+    auto thanks = post(server.url(), text);
+    if (lookup == "hang")
+      thanks.timeout = 4s;
+    const auto out = publish(thanks);
+    ASSERT_TRUE(out) << lookup << out.error().detail;
+    const auto put = server.requests().back();
+    ASSERT_THAT(put.line, HasSubstr("putRecord"));
+    EXPECT_FALSE(json::parse(put.body)["record"].contains("facets")) << lookup;
+  }
+}
+
 struct put_case {
   std::string name;
   std::string answer;

@@ -57,6 +57,11 @@ protected:
       [&](auto done) { gateway.list_recent(account, since, timeout, done); });
   }
 
+  result<std::vector<public_post>> find(outgoing_post post) {
+    return test::wait_for<result<std::vector<public_post>>>(
+      [&](auto done) { gateway.find_published(std::move(post), {}, 30s, done); });
+  }
+
   template <class T>
   static failure failure_of(const result<T>& r) {
     EXPECT_FALSE(r);
@@ -480,10 +485,58 @@ TEST_F(MastodonGatewayTest, AnInstancesOwnLimitHoldsAndIsReadOnceAnHour) {
 }
 
 TEST_F(MastodonGatewayTest, AnInstanceThatKeepsItsLimitsToItselfHasTheLastWord) {
-  scripted_server server{by_path({{"GET /api/v2/instance", http_answer(500, "<html>")},
-                                  {"POST /api/v1/statuses", error_answer(422, "Text is too long")}})};
+  scripted_server server{by_path({{"POST /api/v1/statuses", error_answer(422, "Text is too long")}})};
   EXPECT_THAT(failure_of(publish(post_to(account_at(server.url()), std::string(700, 'x')))).detail,
               HasSubstr("Text is too long"));
+  EXPECT_EQ(asked_for(server, "GET /api/v2/instance"), 1);
+}
+
+TEST_F(MastodonGatewayTest, WhileTheLimitsCannotBeReadNothingIsSentAndReadBackProvesNothing) {
+  const auto answer_of = [](const std::string& instance) {
+    return by_path({{"GET /api/v2/instance", instance},
+                    {"GET /api/v1/accounts/acme/statuses", http_answer(200, "[]")},
+                    {"POST /api/v1/statuses", http_answer(200, status_json("1"))}});
+  };
+  for (const auto& [instance, code] : {std::pair{http_answer(500, "<html>"), errc::transient},
+                                       std::pair{http_answer(503), errc::transient},
+                                       std::pair{http_answer(403, "<html>Checking your browser</html>"), errc::transient},
+                                       std::pair{http_answer(200, "<html>We are moving</html>"), errc::transient},
+                                       std::pair{error_answer(429, "Slow down"), errc::throttled}}) {
+    scripted_server server{answer_of(instance)};
+    auto thread = post_to(account_at(server.url()), "One. " + std::string(600, 'x'));
+    thread.is_thread = true;
+    EXPECT_EQ(failure_of(publish(thread)).code, code) << instance;
+    EXPECT_EQ(failure_of(find(thread)).code, code) << instance;
+    EXPECT_EQ(asked_for(server, "POST"), 0);
+    EXPECT_TRUE(find(post_to(account_at(server.url())))) << "a short text needs no limits";
+  }
+  scripted_server silent{answer_of(http_answer(404))};
+  auto thread = post_to(account_at(silent.url()), "One. " + std::string(600, 'x'));
+  thread.is_thread = true;
+  EXPECT_TRUE(find(thread)) << "its parts are always those of the usual limits";
+}
+
+TEST_F(MastodonGatewayTest, AThreadEndsWhereAnEarlierCallDividedItOtherwise) {
+  const auto paragraph = [](char c) { return std::string(300, c); };
+  scripted_server server{by_path({{"GET /api/v2/instance", http_answer(200, instance_json(1'000))},
+                                  {"POST /api/v1/statuses", http_answer(200, status_json("1", "<p>" + paragraph('a') + "</p>"))}})};
+  auto thread = post_to(account_at(server.url()), paragraph('a') + "\n\n" + paragraph('b') + "\n\n" + paragraph('c') + "\n\n" + paragraph('d'));
+  thread.is_thread = true;
+  const auto out = publish(thread);
+  ASSERT_TRUE(out) << out.error().detail;
+  EXPECT_EQ(out->id, "1");
+  EXPECT_THAT(out->left_out, HasSubstr("divided the text otherwise"));
+  EXPECT_EQ(asked_for(server, "POST /api/v1/statuses"), 1);
+}
+
+TEST_F(MastodonGatewayTest, ATextThatTheServerShowsInItsOwnWayIsStillFollowedByItsComment) {
+  scripted_server server{answers({http_answer(200, status_json("1", "<p>Hello <b>dear</b> world</p>")), http_answer(200, status_json("2"))})};
+  auto post = post_to(account_at(server.url()), "Hello *dear* world");
+  post.first_comment = "And this";
+  const auto out = publish(post);
+  ASSERT_TRUE(out) << out.error().detail;
+  EXPECT_EQ(out->left_out, "");
+  EXPECT_THAT(server.requests(), SizeIs(2));
 }
 
 TEST_F(MastodonGatewayTest, APageInsteadOfTheApisWordsDisconnectsNobodyUnlessTheTokenIsRefused) {
@@ -610,6 +663,16 @@ TEST_F(MastodonUploadTest, AFailedUploadIsNeverUnknownAndNoStatusIsSent) {
     e.drop();
   }};
   EXPECT_EQ(failure_of(publish(with_file(dropping.url()))).code, errc::transient);
+}
+
+TEST_F(MastodonUploadTest, AWaitForUploadsHoldsBackOnlyPostsWithFiles) {
+  scripted_server server{by_path({{"POST /api/v2/media", error_answer(429, "Slow down", {"Retry-After: 600"})},
+                                  {"POST /api/v1/statuses", http_answer(200, status_json("7"))}})};
+  EXPECT_EQ(failure_of(publish(with_file(server.url()))).code, errc::throttled);
+  const auto out = publish(post_to(account_at(server.url()), "Words alone", "key-2"));
+  EXPECT_TRUE(out) << out.error().detail;
+  EXPECT_EQ(failure_of(publish(with_file(server.url()))).code, errc::cancelled);
+  EXPECT_THAT(lines(server), ElementsAre("POST /api/v2/media", "POST /api/v1/statuses"));
 }
 
 TEST_F(MastodonUploadTest, AFileThatIsNotThereIsPermanent) {

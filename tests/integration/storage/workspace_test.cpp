@@ -120,6 +120,24 @@ TEST_F(WorkspaceTest, TenantCarriesProfileAndSettings) {
   EXPECT_EQ(t->settings, "{\"timezone\": \"UTC\"}");
 }
 
+TEST_F(WorkspaceTest, ATeamIsChangedWhilePostsAreBeingWritten) {
+  const auto zoe = test::add_user(db, acme, "zoe");
+  const workspace_actor actor{emil, "Emil", "trace"};
+  hints hinted;
+  const auto writer = db.connect();
+  // Its row refers to the workspace and to the tenant, and is not committed.
+  const auto written = writer->transact("write-post", [&](pqxx::work& tx) -> result<done> {
+    tx.exec("INSERT INTO carillon.posts (id, tenant_id, workspace_id, created_by_user_id) VALUES (gen_random_uuid(), "
+            + sql_literal(acme) + ", " + sql_literal(shop) + ", " + sql_literal(emil) + ")");
+    const auto added = store.add_member(here, shop, actor, zoe, workspace_role::viewer, hinted);
+    EXPECT_TRUE(added) << added.error().detail;
+    const auto made = store.create_workspace(here, actor, {"new one", {}, {}, {}});
+    EXPECT_TRUE(made) << made.error().detail;
+    return done{};
+  });
+  EXPECT_TRUE(written);
+}
+
 } // namespace
 
 } // namespace carillon::storage

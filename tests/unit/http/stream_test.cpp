@@ -268,6 +268,43 @@ TEST_F(HttpStreamTest, AnAnswerThatComesEarlyEndsTheBody) {
   EXPECT_TRUE(client.is_closed());
 }
 
+TEST_F(HttpStreamTest, AClientThatIsRefusedMaySendItsWholeBodyBeforeItReads) {
+  server_options options;
+  options.linger_timeout = 50ms;
+  options.idle_timeout = 200ms;
+  start(options);
+  raw_client client{port()};
+  client.send(post_head("/stream", of_length(900'000)) + std::string(20'000, 'x'));
+  ASSERT_TRUE(wait_until([](const seen_body& b) { return b.begun; }));
+  answer(problem({errc::forbidden, "not you", {}, {}}));
+  ASSERT_TRUE(wait_until([](const seen_body& b) { return b.gone; }));
+  // Another connection sees the time of other refusals pass.
+  raw_client idle{port()};
+  EXPECT_TRUE(idle.is_closed());
+  for (int i = 0; i < 4; ++i)
+    EXPECT_TRUE(client.send(std::string(220'000, 'x'))) << i;
+  const auto refused = client.receive();
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 403);
+}
+
+TEST_F(HttpStreamTest, ARefusedBodyIsNotReadWithoutEnd) {
+  server_options options;
+  options.linger_timeout = 60s;
+  options.refused_body_timeout = 60s;
+  start(options);
+  raw_client client{port()};
+  client.send(post_head("/stream", "Transfer-Encoding: chunked\r\n") + "5\r\nhello\r\n");
+  ASSERT_TRUE(wait_until([](const seen_body& b) { return b.begun; }));
+  answer(problem({errc::forbidden, "not you", {}, {}}));
+  ASSERT_TRUE(client.receive());
+  const std::string more(stream_limit, 'x');
+  int sent = 0;
+  while (sent < 200 && client.send(more))
+    ++sent;
+  EXPECT_LT(sent, 200) << "the body's limit ends it";
+}
+
 TEST_F(HttpStreamTest, AClientThatWaitsForTheWordGetsItWhenTheSinkAsks) {
   start();
   raw_client client{port()};

@@ -273,12 +273,14 @@ struct curl_loop::impl {
       e.what->deadline() - clock::now());
     e.easy.reset(curl_easy_init());
     if (!e.easy) {
-      reject(i, {errc::transient, "libcurl has no handle to give", {}, {}});
+      give_back(i, transfer_report::end::refused, "libcurl has no handle to give");
       return;
     }
     e.once = e.what->send_once();
     auto* easy = e.easy.get();
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    // Else a time-out waits for a name server that does not answer.
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, e.error);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, &e);
@@ -292,12 +294,12 @@ struct curl_loop::impl {
                      std::max<long>(1, static_cast<long>(left.count())));
     auto ready = e.what->prepare(easy);
     if (!ready) {
-      reject(i, std::move(ready).error());
+      give_back(i, transfer_report::end::rejected, std::move(ready).error().detail);
       return;
     }
     if (auto code = curl_multi_add_handle(multi.get(), easy);
         code != CURLM_OK) {
-      reject(i, {errc::transient, curl_multi_strerror(code), {}, {}});
+      give_back(i, transfer_report::end::refused, curl_multi_strerror(code));
       return;
     }
     ++running;
@@ -306,11 +308,11 @@ struct curl_loop::impl {
 
   using entry_map = std::unordered_map<ticket, std::unique_ptr<entry>>;
 
-  void reject(entry_map::iterator i, failure why) {
+  /// A transfer that was not begun.
+  void give_back(entry_map::iterator i, transfer_report::end how, std::string why) {
     auto e = std::move(i->second);
     entries.erase(i);
-    finish(std::move(e), {transfer_report::end::rejected, CURLE_OK, false,
-                          std::move(why.detail), nullptr});
+    finish(std::move(e), {how, CURLE_OK, false, std::move(why), nullptr});
   }
 
   /// True when at least one transfer ended.

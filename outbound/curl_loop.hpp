@@ -30,7 +30,7 @@ struct transfer_report {
     completed, ///< libcurl says CURLE_OK.
     failed,    ///< libcurl says `code`.
     rejected,  ///< `transfer::prepare` failed; nothing was tried.
-    refused,   ///< Too many unfinished transfers, or the loop stops.
+    refused,   ///< Too many unfinished transfers, no memory, or the loop stops.
     expired,   ///< The deadline passed while it waited for its turn.
     cancelled, ///< `cancel` or `stop`.
   };

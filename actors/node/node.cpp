@@ -31,6 +31,7 @@ struct node_state {
   ownership_actor ownership;
   realtime_actor realtime;
   cluster_actor cluster; ///< Null where there is none.
+  bool leaving = false;
   peer_network_actor network;
   std::shared_ptr<cluster_link> to_cluster = std::make_shared<cluster_link>();
 
@@ -179,6 +180,8 @@ void cluster_went_down(self_pointer self, const caf::down_msg& down) {
 /// What is left to tell is told before the lease ends.
 void leave_cluster(self_pointer self) {
   auto& state = self->state;
+  if (std::exchange(state.leaving, true))
+    return;
   if (!state.cluster) {
     end_lease(self);
     return;
@@ -310,14 +313,16 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
         start_engine(self);
     },
     [self](atom::restart, atom::live) {
-      if (!self->state.realtime)
-        start_realtime(self);
+      if (self->state.realtime)
+        return;
+      start_realtime(self);
+      self->state.to_cluster->tell(atom::resync_v);
     },
     [self](atom::restart, atom::peer) {
       if (!self->state.cluster && !self->state.stopping)
         start_cluster(self);
     },
-    [self](atom::tick) { end_lease(self); },
+    [self](atom::tick) { leave_cluster(self); },
   };
 }
 

@@ -29,6 +29,8 @@ using cluster_actor = protocol<
   // From the own hub: to be told to the others.
   accepts<atom::live, live_batch>,
   accepts<atom::grant, live_grant>,
+  // The own hub has crashed: the others have missed something.
+  accepts<atom::resync>,
   // Tells what is left to tell and says good-bye; a second at most.
   answers<atom::stop>::with<atom::done>,
   answers<atom::report>::with<actor_report>,

@@ -201,6 +201,8 @@ void let_go(self_pointer self, line& l, std::chrono::milliseconds pause) {
     self->demonitor(l.peer.address());
   l.peer = nullptr;
   l.resumed = false;
+  l.flying = 0;
+  l.flying_bytes = 0;
   enter(self, l, phase::down);
   l.next_try = clock_now(self) + pause;
 }
@@ -223,6 +225,9 @@ void refuse(self_pointer self, const std::string& node, const std::string& insta
 void lost(self_pointer self, line& l, const std::string& why) {
   if (l.at == phase::up)
     self->state.context->log->warn("cluster-peer-lost", {{"peer", l.node}, {"why", why}});
+  // It may see a line that is well, and only the younger node calls again.
+  if (l.peer)
+    send(self, l, wire::encode(wire::reset{}));
   l.failures = 0;
   let_go(self, l, min_backoff);
 }
@@ -289,6 +294,17 @@ void flush(self_pointer self) {
       state.context->log->warn("cluster-peer-too-slow", {{"peer", l.node}});
       mark_gap(state, l);
     }
+    pump(self, l);
+  }
+}
+
+/// What the hub told and what it would have told is not known any more.
+void skip(self_pointer self) {
+  auto& state = self->state;
+  flush(self);
+  state.has_told = true;
+  for (auto& [instance, l] : state.lines) {
+    mark_gap(state, l);
     pump(self, l);
   }
 }
@@ -521,7 +537,7 @@ void hear(self_pointer self, const std::string& envelope) {
     hear_body<wire::resume>(self, *l, message->body);
   else if (type == wire::bye::type && is_up)
     hear_bye(self, *l);
-  else if (type == wire::live::type)
+  else if (type == wire::live::type || type == wire::ack::type || type == wire::resume::type)
     // Not to those whom we have refused; they know.
     self->send(caf::actor_cast<cluster_peer>(sender), wire::encode(wire::reset{}));
 }
@@ -705,6 +721,7 @@ cluster_actor::behavior_type cluster(self_pointer self, engine_context_ptr conte
     [self](atom::listen) { listen(self); },
     [self](atom::tick) { tick(self); },
     [self](atom::flush) { flush(self); },
+    [self](atom::resync) { skip(self); },
     [self](atom::stop, atom::tick) { finish_stop(self); },
   };
 }

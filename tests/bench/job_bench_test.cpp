@@ -1,39 +1,21 @@
 // That the benchmark runs and tells the truth about a small case. How fast
 // anything is, is not tested.
 
-#include <array>
-#include <cstdio>
 #include <string>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <sys/wait.h>
+
+#include "tests/bench/bench_run.hpp"
 
 namespace carillon {
 
 namespace {
 
-struct bench_run {
-  int exit_code = -1;
-  std::string output;
-};
-
-bench_run run_bench(const std::string& arguments) {
-  bench_run out;
-  FILE* pipe = ::popen((std::string{"unset DATABASE_URL; '"} + CARILLON_JOB_BENCH + "' " + arguments).c_str(), "r");
-  if (!pipe)
-    return out;
-  std::array<char, 4096> buffer;
-  while (std::fgets(buffer.data(), buffer.size(), pipe))
-    out.output += buffer.data();
-  const int status = ::pclose(pipe);
-  if (WIFEXITED(status))
-    out.exit_code = WEXITSTATUS(status);
-  return out;
-}
+using bench::run_bench;
 
 TEST(JobBenchTest, PrintsOneJsonLineThatCountsEveryJobOnce) {
-  const auto run = run_bench("--jobs 3000 --workspaces 300 --pickups 5");
+  const auto run = run_bench(CARILLON_JOB_BENCH, "--jobs 3000 --workspaces 300 --pickups 5");
   EXPECT_EQ(run.exit_code, 0);
   ASSERT_FALSE(run.output.empty());
   EXPECT_EQ(run.output.find('\n'), run.output.size() - 1) << run.output;
@@ -52,7 +34,7 @@ TEST(JobBenchTest, PrintsOneJsonLineThatCountsEveryJobOnce) {
 TEST(JobBenchTest, RefusesWhatItCannotMeasure) {
   for (const auto* wrong : {"--jobs 0", "--jobs many", "--batch-size 0", "--unknown",
                             "--database-url postgresql://nobody@/nothing?host=/nowhere"}) {
-    const auto run = run_bench(std::string{wrong} + " 2>&1");
+    const auto run = run_bench(CARILLON_JOB_BENCH, std::string{wrong} + " 2>&1");
     EXPECT_EQ(run.exit_code, 2) << wrong;
     EXPECT_FALSE(run.output.empty()) << wrong;
   }

@@ -1,27 +1,18 @@
 // That the benchmark runs and tells the truth about a small case. How fast
 // anything is, is not tested.
 
-#include <array>
-#include <cstdio>
-#include <string>
-
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <sys/wait.h>
+
+#include "tests/bench/bench_run.hpp"
 
 namespace carillon {
 
 namespace {
 
 TEST(NotifyBenchTest, PrintsOneJsonLineThatCountsEveryUserOnce) {
-  std::string output;
-  FILE* pipe = ::popen((std::string{"'"} + CARILLON_NOTIFY_BENCH + "' --users 3000 --rounds 1").c_str(), "r");
-  ASSERT_TRUE(pipe);
-  std::array<char, 4096> buffer;
-  while (std::fgets(buffer.data(), buffer.size(), pipe))
-    output += buffer.data();
-  const int status = ::pclose(pipe);
-  ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  const auto [exit_code, output] = bench::run_bench(CARILLON_NOTIFY_BENCH, "--users 3000 --rounds 1");
+  EXPECT_EQ(exit_code, 0);
   EXPECT_EQ(output.find('\n'), output.size() - 1) << output;
   const auto line = nlohmann::json::parse(output, nullptr, false);
   ASSERT_TRUE(line.is_object()) << output;

@@ -27,6 +27,16 @@ std::string server_of(const smtp_options& options) {
          + std::to_string(options.port);
 }
 
+/// Whether a 5xx reply to RCPT is about the mailbox: a full one, the server's
+/// own trouble, the sender's address and policy are not (RFC 3463, RFC 5248,
+/// RFC 7505). A reply without an enhanced code is taken at its word.
+bool blames_the_address(std::string_view reply) {
+  constexpr std::string_view about_it[] = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"};
+  const auto code = reply.size() > 4 ? reply.substr(4, reply.find_first_of(" \r\n", 4) - 4) : std::string_view{};
+  const bool enhanced = code.size() >= 5 && code.starts_with("5.") && code.find('.', 2) != code.npos;
+  return !enhanced || std::find(std::begin(about_it), std::end(about_it), code) != std::end(about_it);
+}
+
 class smtp_transfer final : public transfer {
 public:
   smtp_transfer(std::shared_ptr<const smtp_options> options,
@@ -122,9 +132,7 @@ public:
     if (reply >= 400)
       detail += " (reply " + std::to_string(reply) + ")";
     failure why{code, std::move(detail), {}, {}};
-    // 5.7: a rule of the server's (RFC 3463), which says nothing of the
-    // address.
-    if (code == errc::permanent && command_ == "RCPT" && reply_.find(" 5.7.") == reply_.npos)
+    if (code == errc::permanent && command_ == "RCPT" && blames_the_address(reply_))
       why.fields.push_back({"to_address", "was refused by the server."});
     callback_(std::move(why));
   }

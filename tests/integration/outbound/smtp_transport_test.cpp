@@ -128,6 +128,24 @@ TEST_F(SmtpTransportTest, ARecipientRefusedForNowIsTransientAndForGoodPermanent)
   EXPECT_TRUE(send(options)) << "others still arrive, also on a kept connection";
 }
 
+TEST_F(SmtpTransportTest, OnlyAReplyAboutTheMailboxBlamesTheAddress) {
+  std::vector<std::string> refusals;
+  const std::vector<std::string> about_it{"5.1.1", "5.1.2", "5.1.10", "5.2.1"};
+  const std::vector<std::string> not_about_it{"5.1.7", "5.1.8", "5.2.2", "5.3.0", "5.4.4", "5.7.1"};
+  for (const auto* codes : {&about_it, &not_about_it})
+    for (const auto& code : *codes)
+      refusals.insert(refusals.end(), {"--refuse", "u" + code + "@users.example=550 " + code});
+  test::mail_server server{folder.path(), refusals};
+  const auto options = to_port(server.port());
+  for (const auto& code : about_it)
+    EXPECT_THAT(send(options, message("u" + code + "@users.example")).error().fields, SizeIs(1)) << code;
+  for (const auto& code : not_about_it) {
+    const auto refused = send(options, message("u" + code + "@users.example"));
+    expect_failure(refused, errc::permanent, "550");
+    EXPECT_THAT(refused.error().fields, IsEmpty()) << code;
+  }
+}
+
 TEST_F(SmtpTransportTest, ARefusedSenderOrMessageSaysTheSame) {
   struct refusal {
     std::string option;

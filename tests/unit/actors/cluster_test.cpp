@@ -367,6 +367,18 @@ TEST_F(ClusterTest, ANodeThatDiesWithoutAGoodByeMeansAResync) {
   EXPECT_EQ(facts(a)["peers"], "0");
 }
 
+TEST_F(ClusterTest, WhatACrashedHubDidNotTellMeansAResyncForTheOthersOnce) {
+  auto& a = start("a");
+  auto& b = start("b");
+  tell(b, "x");
+  caf::anon_send(b.cluster, atom::resync_v);
+  pass(1s);
+  EXPECT_EQ(a.hub.resyncs, 1);
+  EXPECT_EQ(b.hub.resyncs, 0);
+  tell(b, "y");
+  EXPECT_EQ(a.hub.ids, (ids{"x", "y"}));
+}
+
 TEST_F(ClusterTest, ANodeThatComesLaterResyncsThoseWhoCameBeforeItHeardOfTheOthers) {
   auto& a = start("a");
   tell(a, "before");
@@ -520,6 +532,7 @@ TEST_F(ClusterTest, OneThatDoesNotAnswerIsCalledAgain) {
   tell(a, "x");
   pass(8s);
   EXPECT_GE(a.log.count("does not acknowledge"), 1);
+  EXPECT_GE(count("reset"), 1) << "the other one may think that all is well";
   EXPECT_GE(count("hello"), 2);
 }
 

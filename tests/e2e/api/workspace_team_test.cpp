@@ -156,7 +156,7 @@ TEST_F(WorkspaceTeamTest, AWorkspaceKeepsAnOwnerAlsoWhenTwoLeaveAtOnce) {
     const auto two = add_member_person("two" + std::to_string(round), workspace_role::owner);
     auto first = std::async(std::launch::async, [&] { return remove_from_team(one, two).status; });
     auto second = std::async(std::launch::async, [&] { return set_role_of(two, one, "viewer").status; });
-    const auto seen = std::minmax(first.get(), second.get());
+    const std::pair<int, int> seen = std::minmax({first.get(), second.get()});
     EXPECT_EQ(seen.first, 200);
     // The slower one has lost his right, or would have left none.
     EXPECT_TRUE(seen.second == 403 || seen.second == 422 || seen.second == 404) << seen.second;

@@ -100,7 +100,7 @@ TEST_F(JobChaosTest, EveryJobsEffectIsThereOnceWhateverHappensToNodesConnections
     disturb(random);
     disturb(random);
   }
-  EXPECT_TRUE(test::eventually([this] { return count("jobs") == 0; }, std::chrono::seconds{400}))
+  EXPECT_TRUE(test::eventually([this] { return count("jobs") == 0; }, std::chrono::seconds{700}))
     << db.exec("SELECT count(*) || ' jobs left, suspicion ' || max(suspicion) FROM carillon.jobs") << '\n'
     << nodes[0]->output().substr(0, 4'000);
   EXPECT_EQ(count("chaos_effects"), waves * jobs_per_wave);

@@ -48,6 +48,8 @@ std::uint16_t unused_port() {
 
 std::string fact(const web_client& internal, const std::string& actor, const std::string& name) {
   const auto report = internal.get("/internal/actors").json();
+  if (!report.is_object() || !report.contains("data"))
+    return {}; // Not up yet, or not any more.
   for (const auto& child : report["data"]["children"])
     if (child["name"] == actor)
       return child["facts"].value(name, "");

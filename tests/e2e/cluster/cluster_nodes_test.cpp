@@ -3,16 +3,14 @@
 #include <csignal>
 #include <cstdio>
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sched.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/e2e/api/api_suite.hpp"
 #include "tests/e2e/cluster/badge_watcher.hpp"
+#include "tests/support/scripted_server.hpp"
 
 namespace carillon {
 
@@ -31,19 +29,6 @@ carillon_node::environment in_cluster(const carillon_node::environment& more = {
                                                              {"CARILLON_LIVE__MAX_CONNECTIONS_PER_USER", "50"}})
     out.emplace(key, value);
   return out;
-}
-
-/// One that nobody listens on at this moment.
-std::uint16_t unused_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(at);
-  EXPECT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&at), sizeof(at)), 0);
-  EXPECT_EQ(::getsockname(socket, reinterpret_cast<sockaddr*>(&at), &size), 0);
-  ::close(socket);
-  return ntohs(at.sin_port);
 }
 
 std::string fact(const web_client& internal, const std::string& actor, const std::string& name) {
@@ -97,7 +82,7 @@ protected:
 
 TEST_F(ClusterNodesTest, WhatAnyNodeTellsReachesASocketOnAnyOtherAlsoAfterOneWasKilled) {
   auto second = another();
-  const std::map<std::string, std::string> settings{{"CARILLON_HTTP__PORT", std::to_string(unused_port())},
+  const std::map<std::string, std::string> settings{{"CARILLON_HTTP__PORT", std::to_string(closed_port())},
                                                     {"CARILLON_NODE__NAME", "third"}};
   auto third = another(settings);
   for (const auto& internal : {node().internal(), second->internal(), third->internal()})

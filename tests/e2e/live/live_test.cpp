@@ -2,32 +2,17 @@
 // pusher-js from npm (live_client.mjs), and an event stream.
 #include <cstdlib>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/e2e/api/api_suite.hpp"
 #include "tests/support/raw_websocket.hpp"
+#include "tests/support/scripted_server.hpp"
 
 namespace carillon {
 
 namespace {
 
 using namespace test;
-
-/// One that nobody listens on at this moment.
-std::uint16_t free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(at);
-  EXPECT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&at), sizeof(at)), 0);
-  EXPECT_EQ(::getsockname(socket, reinterpret_cast<sockaddr*>(&at), &size), 0);
-  ::close(socket);
-  return ntohs(at.sin_port);
-}
 
 /// The libraries of the web client, in a Node process of their own.
 class echo_client {
@@ -104,7 +89,7 @@ private:
 class LiveTest : public api_suite {
 public:
   static void SetUpTestSuite() {
-    second_port = free_port();
+    second_port = closed_port();
     start_node({{"CARILLON_LIVE__PORT", std::to_string(second_port)},
                 {"CARILLON_LIVE__RECHECK_EVERY", "1s"},
                 {"CARILLON_LIVE__MAX_CONNECTIONS_PER_USER", "3"}});
@@ -284,7 +269,7 @@ TEST_F(LiveTest, AWrongKeyIsToldAndNotTriedAgain) {
 }
 
 TEST_F(LiveTest, EchoComesBackAfterARestartAndHearsAgain) {
-  const std::map<std::string, std::string> settings{{"CARILLON_HTTP__PORT", std::to_string(free_port())}};
+  const std::map<std::string, std::string> settings{{"CARILLON_HTTP__PORT", std::to_string(closed_port())}};
   auto own = std::make_unique<carillon_node>(db().url(), folder.path(), settings);
   echo.open("editor", own->web(), editor.token);
   echo.listen("editor", user_channel(editor));

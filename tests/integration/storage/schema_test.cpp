@@ -111,6 +111,17 @@ TEST_F(SchemaTest, AJobNeedsAWorkspaceIdButNoWorkspace) {
   EXPECT_EQ(db.exec("SELECT count(*) FROM pg_constraint WHERE conrelid = 'carillon.jobs'::regclass AND contype = 'f'"), "0");
 }
 
+TEST_F(SchemaTest, IdsMadeInTheDatabaseSortAsTheyWereMadeAndAreNeverOfTheFuture) {
+  EXPECT_EQ(db.exec("SELECT count(*) FROM generate_series(1, 1000) WHERE carillon.uuid_v7() > carillon.uuid_v7()"), "0");
+  const auto id = parse_uuid(db.exec("SELECT carillon.uuid_v7()"));
+  ASSERT_TRUE(id);
+  EXPECT_EQ(id->bytes[6] >> 4, 7) << "the version";
+  EXPECT_EQ(id->bytes[8] >> 6, 2) << "the variant";
+  EXPECT_EQ(db.exec("SELECT count(*) FROM generate_series(1, 1000) WHERE "
+                    "('x' || left(replace(carillon.uuid_v7()::text, '-', ''), 12))::bit(48)::bigint > extract(epoch FROM clock_timestamp()) * 1000"),
+            "0");
+}
+
 TEST_F(SchemaTest, APayloadWithoutItsVersionIsRefused) {
   for (const auto* payload : {"{}", "[1]", "\"v\"", "{\"v\":\"1\"}", "{\"v\":null}", "null"}) {
     const auto refused = db.connection().transact("insert", [&](pqxx::work& tx) -> result<done> {

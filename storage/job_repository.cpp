@@ -517,7 +517,7 @@ result<concluded_jobs> job_repository::conclude(const node_identity& me,
     for (const auto& [revision, runs] : succeeded) {
       const auto ids = uuid_array(runs);
       const auto gone = tx.exec_params(conclude_runs, ids, std::string{to_string(job_state::succeeded)}, revision);
-      if (gone.affected_rows() < runs.size())
+      if (static_cast<std::size_t>(gone.affected_rows()) < runs.size())
         tx.exec_params(rerun_jobs, ids);
     }
     if (!finished.empty())

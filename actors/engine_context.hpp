@@ -8,11 +8,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "actors/jobs/job_handler.hpp"
 #include "actors/jobs/ready_queue.hpp"
 #include "actors/protocol/database.hpp"
 #include "actors/protocol/realtime.hpp"
+#include "domain/lateness_budget.hpp"
 #include "domain/ownership.hpp"
 #include "domain/ports/log.hpp"
 #include "domain/ports/mail_transport.hpp"
@@ -48,6 +50,12 @@ struct cluster_settings {
   std::string advertise; ///< `host:port` as others reach it; empty: as it listens.
 };
 
+/// Whom operators' mails go to, and what about.
+struct operations_rules {
+  std::vector<std::string> notify; ///< Nobody: nothing is looked for.
+  lateness_promise lateness;
+};
+
 struct engine_settings {
   std::string node;
   std::chrono::milliseconds lease{10'000};
@@ -80,6 +88,7 @@ struct engine_settings {
   std::size_t sms_max_characters = 320;
 
   cluster_settings cluster;
+  operations_rules operations;
 
   std::string frontend_url;
   std::chrono::milliseconds database_timeout{15'000};

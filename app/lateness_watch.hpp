@@ -30,6 +30,9 @@ public:
   void actor_restarted(std::string_view actor) noexcept override {
     next_->actor_restarted(actor);
   }
+  void host_circuit(bool opened) noexcept override {
+    next_->host_circuit(opened);
+  }
 
 private:
   std::shared_ptr<metrics> next_;

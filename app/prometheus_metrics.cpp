@@ -68,7 +68,16 @@ prometheus_metrics::prometheus_metrics(const clock_port& clock)
     restarts_(prometheus::BuildCounter()
                 .Name("carillon_actor_restarts_total")
                 .Help("Actors that crashed and were started again, by kind.")
-                .Register(registry_)) {
+                .Register(registry_)),
+    circuits_opened_(prometheus::BuildCounter()
+                       .Name("carillon_host_circuits_opened_total")
+                       .Help("Times that a social network's server counted as down.")
+                       .Register(registry_)),
+    circuits_open_(prometheus::BuildGauge()
+                     .Name("carillon_host_circuits_open")
+                     .Help("Social networks' servers that count as down.")
+                     .Register(registry_)
+                     .Add({})) {
 }
 
 prometheus::Histogram& prometheus_metrics::of(histograms& family,
@@ -112,6 +121,12 @@ void prometheus_metrics::post_accepted(network where, instant due) noexcept {
 
 void prometheus_metrics::actor_restarted(std::string_view actor) noexcept {
   restarts_.Add({{"actor", std::string{actor}}}).Increment();
+}
+
+void prometheus_metrics::host_circuit(bool opened) noexcept {
+  if (opened)
+    circuits_opened_.Add({}).Increment();
+  circuits_open_.Increment(opened ? 1 : -1);
 }
 
 std::string prometheus_metrics::render(const actor_report& node, const std::vector<job_count>& jobs) const {

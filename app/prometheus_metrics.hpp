@@ -8,6 +8,7 @@
 
 #include <prometheus/counter.h>
 #include <prometheus/family.h>
+#include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
@@ -28,6 +29,7 @@ public:
   void job_ended(std::string_view kind, std::string_view outcome, std::chrono::nanoseconds took) noexcept override;
   void post_accepted(network where, instant due) noexcept override;
   void actor_restarted(std::string_view actor) noexcept override;
+  void host_circuit(bool opened) noexcept override;
 
   /// `node` is the tree of reports, `jobs` what waits in this node's shards.
   std::string render(const actor_report& node, const std::vector<job_count>& jobs) const;
@@ -46,6 +48,8 @@ private:
   histograms& lateness_;
   counters& attempts_;
   counters& restarts_;
+  counters& circuits_opened_;
+  prometheus::Gauge& circuits_open_;
 
   std::mutex mutex_;
   std::map<std::string, prometheus::Histogram*, std::less<>> pickup_by_kind_;

@@ -57,11 +57,11 @@ storage::session_options session_for(const config::settings& s, std::string name
 }
 
 database_actor make_pool(caf::actor_system& system, const config::settings& s,
-                         const std::string& name, int workers,
+                         const std::string& name, int workers, std::size_t queue_limit,
                          const storage::token_cipher& tokens, live_events& live, logger& log) {
   auto session = session_for(s, "carillon-" + name);
   session.live = &live;
-  return spawn_database(system, {name, static_cast<std::size_t>(workers), s.database.queue_limit,
+  return spawn_database(system, {name, static_cast<std::size_t>(workers), queue_limit,
                                  [session, &tokens, &log] {
                                    return storage::make_pg_store(session, tokens, log);
                                  },
@@ -162,6 +162,7 @@ void apply_hot(const config::settings& s, engine_context& context, stderr_log& l
 engine_settings engine_settings_of(const config::settings& s) {
   engine_settings out;
   out.node = config::effective_node_name(s);
+  out.operations = {s.operations.notify, {s.publishing.late_after, s.publishing.late_share}};
   out.lease = s.ownership.lease;
   out.renew_every = config::effective_renew_every(s);
   out.batch_size = s.jobs.batch_size;
@@ -370,7 +371,8 @@ int run_serve(const config::source& source, const config::loaded& configuration,
                                          former.push_back(config::token_key_bytes(key));
                                        return former;
                                      }()};
-  outbound::curl_loop network_loop;
+  // A server that hangs holds an eighth of it.
+  outbound::curl_loop network_loop{{.max_running = 512, .max_running_per_host = 64, .max_idle_connections = 256}};
   outbound::curl_loop file_loop;
   std::shared_ptr<outbound::mail_lanes> lanes;
   if (s.mail.transport == config::mail_transport::smtp)
@@ -418,11 +420,15 @@ int run_serve(const config::source& source, const config::loaded& configuration,
     measured, lateness_promise{s.publishing.late_after, s.publishing.late_share}, clock, log);
   const auto realtime = context->realtime;
   context->databases
-    = {make_pool(system, s, "interactive", s.database.interactive_connections, tokens, *realtime, log),
-       make_pool(system, s, "background", s.database.background_connections, tokens, *realtime, log),
-       make_pool(system, s, "control", 1, tokens, *realtime, log)};
+    = {make_pool(system, s, "interactive", s.database.interactive_connections, s.database.queue_limit, tokens, *realtime, log),
+       // What is in flight is bounded by jobs.max_in_flight, and refusing its
+       // outcomes would only let the work be done again.
+       make_pool(system, s, "background", s.database.background_connections, 1'000'000, tokens, *realtime, log),
+       make_pool(system, s, "control", 1, s.database.queue_limit, tokens, *realtime, log)};
   context->handlers = built_in_handlers();
-  context->gateways = outbound::make_gateways(social_client, clock);
+  context->gateways = outbound::make_gateways(
+    social_client, clock,
+    std::make_shared<outbound::host_circuits>(outbound::circuit_options{}, &log, context->measured.get()));
   context->settings.publishing.networks.clear();
   for (const auto& [platform, gateway] : context->gateways)
     context->settings.publishing.networks.push_back(platform);
@@ -469,7 +475,7 @@ int run_serve(const config::source& source, const config::loaded& configuration,
     const auto live_service = make_live_service(s, realtime, log);
     auto routes = http::public_routes(
       passwords, {}, clock, {push_public_key, s.push.trusted_hosts, s.push.max_subscriptions_per_user}, live_service,
-      uploads);
+      uploads, s.publishing.late_after);
     for (auto& page : http::demo_routes({s.api.frontend_url, s.live.app_key}))
       routes.push_back(std::move(page));
     http::api public_api{system, context->databases.interactive, std::move(routes), clock, log,

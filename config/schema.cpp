@@ -187,6 +187,7 @@ constexpr text_rule address_block_rule = {
 constexpr text_rule web_url_rule = {"a URL with http:// or https://", is_web_url};
 constexpr text_rule origin_rule = {"* or origins such as https://app.example", is_origin};
 constexpr text_rule mailbox_rule = {"an e-mail address", is_mailbox};
+constexpr text_rule mailboxes_rule = {"e-mail addresses", is_mailbox};
 constexpr text_rule one_line_rule = {"text without control characters", is_one_line};
 constexpr text_rule token_key_rule = {"empty or 64 hexadecimal digits", is_token_key};
 constexpr text_rule host_rule = {
@@ -330,6 +331,7 @@ constexpr section_schema all_sections[] = {
   {"live", "Live events over WebSockets and event streams (docs/live.md)."},
   {"cluster", "How nodes tell each other of live events (docs/live.md, docs/runbook.md). The line "
               "between them is not encrypted: a private network or a tunnel only."},
+  {"operations", "What operators are told."},
   {"mail", "How notification mails go out."},
   {"push", "Push messages to browsers (docs/push-and-sms.md)."},
   {"sms", "Text messages by any provider that takes them over HTTP (docs/push-and-sms.md)."},
@@ -356,8 +358,8 @@ std::vector<key_schema> make_schema() {
     CARILLON_KEY(database, background_connections,
       "Connections for jobs and sweeps.").range(1, 200, "connections"),
     CARILLON_KEY(database, queue_limit,
-      "Requests that may wait for a connection of one pool; one more is "
-      "answered 503.").range(1, 1'000'000, "requests"),
+      "HTTP requests that may wait for a connection; one more is answered "
+      "503. Jobs have limits of their own (jobs.max_in_flight).").range(1, 1'000'000, "requests"),
     CARILLON_KEY(database, statement_timeout,
       "The server ends a statement that takes longer.").between(100ms, 10min),
     CARILLON_KEY(database, connect_timeout,
@@ -511,7 +513,8 @@ std::vector<key_schema> make_schema() {
       "late.").between(1s, 24h),
     CARILLON_KEY(publishing, late_share,
       "The share of an hour's posts that may be late. When more are, the log "
-      "says `lateness-budget-burning`, once an hour.").numbers(0, 1),
+      "says `lateness-budget-burning`, once an hour, and operations.notify is "
+      "mailed.").numbers(0, 1),
 
     CARILLON_KEY(media, directory,
       "Where uploads are kept. Every node needs the same one.").must_be(path_rule),
@@ -575,6 +578,11 @@ std::vector<key_schema> make_schema() {
     CARILLON_KEY(cluster, advertise,
       "Where other nodes reach this one, as in node1.internal:6002. Empty: "
       "cluster.address and the port.").must_be(advertise_rule),
+
+    CARILLON_KEY(operations, notify,
+      "Who is mailed when more posts are late than publishing.late_share "
+      "allows: once an hour from all nodes together. Empty: nobody.")
+      .must_be(mailboxes_rule),
 
     CARILLON_KEY(mail, transport,
       "`smtp` sends; `file` writes .eml files into mail.directory, for demos "

@@ -135,6 +135,10 @@ struct cluster_settings {
   std::string advertise;      ///< Empty: address and port.
 };
 
+struct operations_settings {
+  std::vector<std::string> notify; ///< Nobody.
+};
+
 struct mail_settings {
   mail_transport transport = mail_transport::file;
   std::string directory = ".data/mail";
@@ -211,6 +215,7 @@ struct settings {
   media_settings media;
   live_settings live;
   cluster_settings cluster;
+  operations_settings operations;
   mail_settings mail;
   push_settings push;
   sms_settings sms;

@@ -73,15 +73,41 @@ instant resolve(date::local_time<std::chrono::microseconds> local,
   return instant{local.time_since_epoch() - info.first.offset};
 }
 
+void write_digits(char* out, int value, int count) {
+  for (int i = count - 1; i >= 0; --i, value /= 10)
+    out[i] = static_cast<char>('0' + value % 10);
+}
+
+/// `2026-02-07T10:00:00`, by hand: answers hold dozens of times, and the
+/// library's streams took longer than all else in them.
+std::string format_seconds(std::chrono::sys_seconds t) {
+  const auto day = date::floor<date::days>(t);
+  const date::year_month_day ymd{day};
+  const auto year = static_cast<int>(ymd.year());
+  if (year < 0 || year > 9999)
+    return date::format("%FT%T", t);
+  const auto of_day = static_cast<int>((t - day).count());
+  std::string out = "0000-00-00T00:00:00";
+  write_digits(out.data(), year, 4);
+  write_digits(out.data() + 5, static_cast<int>(static_cast<unsigned>(ymd.month())), 2);
+  write_digits(out.data() + 8, static_cast<int>(static_cast<unsigned>(ymd.day())), 2);
+  write_digits(out.data() + 11, of_day / 3600, 2);
+  write_digits(out.data() + 14, of_day / 60 % 60, 2);
+  write_digits(out.data() + 17, of_day % 60, 2);
+  return out;
+}
+
 } // namespace
 
 std::string format_api_time(instant t) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(t);
-  return date::format("%FT%T+00:00", seconds);
+  return format_seconds(std::chrono::floor<std::chrono::seconds>(t)) += "+00:00";
 }
 
 std::string format_precise_time(instant t) {
-  return date::format("%FT%T+00:00", t);
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(t);
+  char fraction[] = ".000000+00:00";
+  write_digits(fraction + 1, static_cast<int>((t - seconds).count()), 6);
+  return format_seconds(seconds) += fraction;
 }
 
 result<instant> parse_time(std::string_view text, std::string_view zone) {

@@ -2,6 +2,10 @@
 
 namespace carillon {
 
+bool burns(const lateness_promise& promise, std::uint64_t late, std::uint64_t posts) noexcept {
+  return static_cast<double>(late) > promise.allowed_share * static_cast<double>(posts);
+}
+
 std::optional<lateness_alarm> lateness_budget::accepted(std::chrono::milliseconds lateness, time_point now) {
   const auto minute = std::chrono::floor<std::chrono::minutes>(now.time_since_epoch()).count();
   auto& current = hour_[static_cast<std::size_t>(minute % static_cast<std::int64_t>(hour_.size()))];
@@ -18,7 +22,7 @@ std::optional<lateness_alarm> lateness_budget::accepted(std::chrono::millisecond
     out.posts += b.posts;
     out.late += b.late;
   }
-  if (static_cast<double>(out.late) <= promise_.allowed_share * static_cast<double>(out.posts))
+  if (!burns(promise_, out.late, out.posts))
     return std::nullopt;
   if (last_alarm_ && now - *last_alarm_ < std::chrono::hours{1})
     return std::nullopt;

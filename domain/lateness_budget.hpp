@@ -16,6 +16,9 @@ struct lateness_promise {
   double allowed_share = 0.001;
 };
 
+/// More are late than allowed.
+bool burns(const lateness_promise& promise, std::uint64_t late, std::uint64_t posts) noexcept;
+
 /// What to tell when the budget burns.
 struct lateness_alarm {
   std::uint64_t posts = 0; ///< Of the last hour.

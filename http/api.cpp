@@ -4,10 +4,13 @@
 #include "http/exchange.hpp"
 #include "http/gates.hpp"
 #include "http/router.hpp"
+#include "http/shared_reads.hpp"
+#include "http/token.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -133,6 +136,10 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
       return respond(answer_locally(r, req));
     if (r.start)
       return begin_exchange(r, std::move(req), std::move(respond));
+    if (r.shared && r.shared->takes(req))
+      if (auto token = parse_bearer(req.header("authorization")); token && token->id)
+        return reads_of(r).ask(std::move(req), std::move(*token), std::move(respond),
+                               now_in_force()->options.deadline);
     ask(r, std::make_shared<request>(std::move(req)), std::move(respond));
   }
 
@@ -230,6 +237,18 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
       });
   }
 
+  shared_reads& reads_of(const route& r) {
+    std::lock_guard lock{reads_mutex};
+    auto& reads = shared[&r];
+    if (!reads)
+      reads = std::make_shared<shared_reads>(
+        system, pool, r.method + " " + r.pattern, *r.shared, [&log = log](const request& req, const failure& f) {
+          log_failure(log, req, f);
+          return problem(f);
+        });
+    return *reads;
+  }
+
   void tell(const carillon::hints& all) const {
     if (!hints)
       return;
@@ -262,6 +281,8 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
   mutable std::mutex mutex;
   std::shared_ptr<const tunables> current;
   const hint_sink hints;
+  std::mutex reads_mutex;
+  std::map<const route*, std::shared_ptr<shared_reads>> shared;
 };
 
 class api::impl::steps final : public exchange {

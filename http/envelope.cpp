@@ -199,9 +199,14 @@ page_request read_page(const request& req, int default_per_page) {
                       default_per_page)};
 }
 
-reply paginated(const request& req, json items, const page_request& page,
-                std::int64_t total) {
-  const auto count = static_cast<std::int64_t>(items.size());
+namespace {
+
+struct page_frame {
+  json meta;
+  json links;
+};
+
+page_frame frame_of(const request& req, std::int64_t count, const page_request& page, std::int64_t total) {
   const std::int64_t last
     = std::max<std::int64_t>(1, (total + page.per_page - 1) / page.per_page);
   const auto first_index
@@ -215,8 +220,8 @@ reply paginated(const request& req, json items, const page_request& page,
     return json(prefix + "page=" + std::to_string(number));
   };
 
-  auto out = success(200, std::move(items), "OK");
-  out.body["meta"] = {
+  page_frame out;
+  out.meta = {
     {"current_page", page.page},
     {"last_page", last},
     {"per_page", page.per_page},
@@ -224,13 +229,40 @@ reply paginated(const request& req, json items, const page_request& page,
     {"from", count == 0 ? json() : json(first_index)},
     {"to", count == 0 ? json() : json(first_index + count - 1)},
   };
-  out.body["links"] = {
+  out.links = {
     {"first", link(1)},
     {"last", link(last)},
     {"prev", page.page > 1 ? link(std::min<std::int64_t>(page.page - 1, last))
                            : json()},
     {"next", page.page < last ? link(page.page + 1) : json()},
   };
+  return out;
+}
+
+} // namespace
+
+reply paginated(const request& req, json items, const page_request& page,
+                std::int64_t total) {
+  auto frame = frame_of(req, static_cast<std::int64_t>(items.size()), page, total);
+  auto out = success(200, std::move(items), "OK");
+  out.body["meta"] = std::move(frame.meta);
+  out.body["links"] = std::move(frame.links);
+  return out;
+}
+
+reply paginated_text(const request& req, std::string_view items, std::int64_t count, const page_request& page,
+                     std::int64_t total) {
+  const auto frame = frame_of(req, count, page, total);
+  reply out;
+  auto& text = out.raw.emplace();
+  text.reserve(items.size() + 512);
+  text += R"({"success":true,"message":"OK","data":)";
+  text += items;
+  text += R"(,"meta":)";
+  text += frame.meta.dump();
+  text += R"(,"links":)";
+  text += frame.links.dump();
+  text += '}';
   return out;
 }
 

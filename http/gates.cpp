@@ -4,12 +4,18 @@
 #include "domain/ports/workspace_store.hpp"
 #include "http/token.hpp"
 
+#include <unordered_map>
+
 namespace carillon::http {
 
 namespace {
 
 failure unauthorized(const char* why) {
   return {errc::unauthorized, why, {}, {}};
+}
+
+caller caller_of(const stored_token& token) {
+  return {token.id, token.user, token.tenant, token.user_name, token.user_email, token.role};
 }
 
 /// Contract §2.1.
@@ -32,8 +38,7 @@ std::optional<failure> authenticate(call& c) {
   if (!token->used_lately)
     if (auto touched = tokens.touch_token(everywhere, token->id); !touched)
       return std::move(touched).error();
-  c.who = {token->id,        token->user,       token->tenant,
-           token->user_name, token->user_email, token->role};
+  c.who = caller_of(*token);
   return std::nullopt;
 }
 
@@ -73,11 +78,8 @@ std::optional<failure> authenticate_admin(call& c, bool writes) {
 }
 
 /// Contract §2.3.
-std::optional<failure> check_tenant(call& c) {
-  auto status = c.db.workspaces().find_tenant_status(c.tenant_scope());
-  if (!status)
-    return std::move(status).error();
-  switch (*status) {
+std::optional<failure> refuse_tenant(tenant_status status) {
+  switch (status) {
   case tenant_status::pending:
   case tenant_status::active:
     return std::nullopt;
@@ -87,6 +89,13 @@ std::optional<failure> check_tenant(call& c) {
     break;
   }
   return failure{errc::forbidden, "Your organisation is closed.", {}, {}};
+}
+
+std::optional<failure> check_tenant(call& c) {
+  auto status = c.db.workspaces().find_tenant_status(c.tenant_scope());
+  if (!status)
+    return std::move(status).error();
+  return refuse_tenant(*status);
 }
 
 /// Contract §2.4.
@@ -120,6 +129,51 @@ std::optional<failure> pass_gates(call& c, access need) {
   if (need == access::token)
     return std::nullopt;
   return check_workspace(c);
+}
+
+std::vector<result<caller>> identify(store& db, const std::vector<presented_token>& presented) {
+  std::vector<result<caller>> out;
+  out.reserve(presented.size());
+  const auto everywhere = scope::maintenance("authenticate bearer tokens");
+  std::vector<std::int64_t> ids;
+  ids.reserve(presented.size());
+  for (const auto& one : presented)
+    ids.push_back(one.id.value_or(0));
+  auto& tokens = db.auth();
+  const auto found = tokens.find_holders(everywhere, ids);
+  std::unordered_map<std::int64_t, const token_holder*> holders;
+  if (found)
+    for (const auto& holder : *found)
+      holders.emplace(holder.token.id, &holder);
+  std::vector<std::int64_t> used;
+  for (const auto& one : presented) {
+    const auto i = holders.find(one.id.value_or(0));
+    if (!found) {
+      out.emplace_back(found.error());
+    } else if (i == holders.end()
+               || !equal_in_constant_time(i->second->token.secret_hash, hash_token_secret(one.secret))) {
+      out.emplace_back(unauthorized("unknown token"));
+    } else if (i->second->token.expired) {
+      out.emplace_back(unauthorized("expired token"));
+    } else {
+      out.emplace_back(caller_of(i->second->token));
+      if (!i->second->token.used_lately)
+        used.push_back(i->first);
+    }
+  }
+  const auto touched = used.empty() ? result<done>{done{}} : tokens.touch_tokens(everywhere, used);
+  for (auto& one : out) {
+    if (!one)
+      continue;
+    const auto& holder = *holders.at(one->token_id);
+    if (!touched && !holder.token.used_lately)
+      one = touched.error();
+    else if (!holder.tenant)
+      one = failure{errc::not_found, "no such tenant", {}, {}};
+    else if (auto refused = refuse_tenant(*holder.tenant))
+      one = std::move(*refused);
+  }
+  return out;
 }
 
 } // namespace carillon::http

@@ -15,7 +15,7 @@ namespace carillon::http {
 
 std::vector<route> public_routes(password_hasher& passwords, const auth_settings& auth,
                                  const clock_port& clock, const push_settings& push, live::service_ptr live,
-                                 posts::media_uploads_ptr uploads) {
+                                 posts::media_uploads_ptr uploads, std::chrono::milliseconds late_after) {
   std::vector<route> all;
   const auto add = [&all](std::vector<route> more) {
     all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
@@ -27,7 +27,7 @@ std::vector<route> public_routes(password_hasher& passwords, const auth_settings
   add(notification_routes());
   add(push_routes(push));
   add(post_routes(std::move(uploads)));
-  add(admin_routes(passwords, auth));
+  add(admin_routes(passwords, auth, late_after));
   add(live_routes(std::move(live)));
   return all;
 }

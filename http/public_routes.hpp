@@ -2,6 +2,7 @@
 // http/openapi.json first: OpenApiTest compares the two.
 #pragma once
 
+#include <chrono>
 #include <vector>
 
 #include "http/handlers/auth/routes.hpp"
@@ -13,9 +14,11 @@
 namespace carillon::http {
 
 /// `passwords` and `clock` must outlive every request that was served.
+/// `late_after`: of operators' figures (docs/publishing-guarantee.md).
 std::vector<route> public_routes(password_hasher& passwords, const auth_settings& auth,
                                  const clock_port& clock, const push_settings& push = {},
                                  live::service_ptr live = nullptr,
-                                 posts::media_uploads_ptr uploads = nullptr);
+                                 posts::media_uploads_ptr uploads = nullptr,
+                                 std::chrono::milliseconds late_after = std::chrono::minutes{1});
 
 } // namespace carillon::http

@@ -173,6 +173,22 @@ struct body_stream {
   std::function<std::shared_ptr<body_sink>(std::shared_ptr<exchange>)> open;
 };
 
+/// One of many requests that are answered together; whoever calls has passed
+/// access::token.
+struct shared_call {
+  const request& req;
+  caller who;
+};
+
+/// A read that many ask at once, answered for all of them with the same few
+/// statements (http/shared_reads.hpp).
+struct shared_read {
+  /// False: this request is one for `run`. On an io thread; must not block.
+  std::function<bool(const request&)> takes;
+  /// On a database worker: an answer to each, in their order; or why none.
+  std::function<result<std::vector<reply>>(store&, const std::vector<shared_call>&)> run;
+};
+
 /// Exactly one of `run`, `local` and `start` is set.
 struct route {
   std::string method;
@@ -189,6 +205,9 @@ struct route {
   bool auth_limited = false;
   /// Beside `run`: for bodies of its type, instead of it.
   std::optional<body_stream> stream = std::nullopt;
+  /// Beside `run`, and with access::token: for the requests that it takes,
+  /// when they name their token by its id.
+  std::optional<shared_read> shared = std::nullopt;
 };
 
 /// A route without token or database.
@@ -212,6 +231,10 @@ page_request read_page(const request& req, int default_per_page);
 /// The paginated envelope with meta and absolute links.
 reply paginated(const request& req, json items, const page_request& page,
                 std::int64_t total);
+
+/// The same for items that are JSON text already.
+reply paginated_text(const request& req, std::string_view items, std::int64_t count, const page_request& page,
+                     std::int64_t total);
 
 /// The error envelope: the one table from errc to status. Details of
 /// internal failures never appear.

@@ -86,6 +86,8 @@ router::router(std::vector<route> routes)
       refuse("only a run route passes a gate");
     if (r.stream && !r.run)
       refuse("only a run route has a stream beside it");
+    if (r.shared && (!r.run || r.need != access::token))
+      refuse("only a run route that needs a token is shared");
     if (!r.pattern.starts_with('/'))
       refuse("a pattern starts with /");
     auto* place = root_.get();

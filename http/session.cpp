@@ -67,7 +67,7 @@ public:
       return;
     gate_->in_flight.fetch_sub(1);
     // Rendering here keeps it off the io threads.
-    auto payload = render_payload(r);
+    auto payload = take_payload(r);
     std::lock_guard lock{gate_->mutex};
     if (!gate_->open)
       return;

@@ -27,12 +27,11 @@ void add_header(std::string& out, std::string_view name,
 }
 
 /// RFC 9110 §5.6.7.
-std::string http_date() {
+std::string format_http_date(std::time_t now) {
   static constexpr std::array days{"Sun", "Mon", "Tue", "Wed",
                                    "Thu", "Fri", "Sat"};
   static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const std::time_t now = std::time(nullptr);
   std::tm utc{};
   gmtime_r(&now, &utc);
   std::array<char, 32> buffer{};
@@ -42,6 +41,18 @@ std::string http_date() {
   out += buffer.data();
   out.replace(out.find("..."), 3, months[static_cast<std::size_t>(utc.tm_mon)]);
   return out;
+}
+
+/// Of now; made once a second.
+std::string_view http_date() {
+  thread_local std::time_t second = 0;
+  thread_local std::string text;
+  const std::time_t now = std::time(nullptr);
+  if (text.empty() || now != second) {
+    text = format_http_date(now);
+    second = now;
+  }
+  return text;
 }
 
 bool may_have_body(int status) noexcept {
@@ -140,6 +151,12 @@ std::string render_payload(const reply& r) {
   if (r.raw)
     return *r.raw;
   return r.body.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string take_payload(reply& r) {
+  if (r.raw && may_have_body(r.status))
+    return std::move(*r.raw);
+  return render_payload(r);
 }
 
 std::string render_answer(const reply& r, std::string_view payload,

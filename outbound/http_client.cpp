@@ -169,6 +169,7 @@ public:
   void finish(const transfer_report& report) override {
     response_.detail = report.detail;
     if (report.easy != nullptr) {
+      response_.tried = true;
       long status = 0;
       curl_easy_getinfo(report.easy, CURLINFO_RESPONSE_CODE, &status);
       response_.status = static_cast<int>(status);

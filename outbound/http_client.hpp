@@ -65,6 +65,8 @@ struct http_response {
   /// address of the host was refused), cancelled, or transient. Of no_answer:
   /// outcome_unknown.
   errc why = errc::transient;
+  /// Its turn came: what went wrong is not of this machine's making alone.
+  bool tried = false;
   std::string detail;
 
   int status = 0;

@@ -56,8 +56,10 @@ std::optional<milliseconds> parse_retry_after(std::string_view value,
 
 std::optional<milliseconds> parse_rate_limit_reset(std::string_view value,
                                                    instant now) {
-  if (auto unix_time = whole_number(value))
-    return until(instant{seconds{*unix_time}}, now);
+  if (auto number = whole_number(value)) {
+    const bool counts_from_now = *number < 100'000'000;
+    return until((counts_from_now ? now : instant{}) + seconds{*number}, now);
+  }
   if (auto time = parse_time(value))
     return until(*time, now);
   return std::nullopt;

@@ -15,8 +15,9 @@ namespace carillon::outbound {
 std::optional<std::chrono::milliseconds>
 parse_retry_after(std::string_view value, instant now);
 
-/// The value of an X-RateLimit-Reset header, ISO 8601 as Mastodon sends it or
-/// Unix seconds as others do, likewise.
+/// The value of an X-RateLimit-Reset or RateLimit-Reset header, likewise: ISO
+/// 8601 as Mastodon sends it, Unix seconds as others do, or seconds from now
+/// (draft-polli-ratelimit-headers-02, section 3.3).
 std::optional<std::chrono::milliseconds>
 parse_rate_limit_reset(std::string_view value, instant now);
 

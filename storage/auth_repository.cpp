@@ -9,26 +9,37 @@ namespace carillon::storage {
 
 namespace {
 
+// token_from_row reads them by their number.
 #define CARILLON_TOKEN_COLUMNS                                                 \
   "t.id, t.token, "                                                            \
   "coalesce(t.expires_at <= now(), false) AS expired, "                        \
   "coalesce(t.last_used_at > now() - interval '1 minute', false) "             \
   "AS used_lately, u.id AS user_id, u.tenant_id, u.name, u.email, "            \
-  "u.role_in_tenant "                                                          \
+  "u.role_in_tenant "
+#define CARILLON_TOKEN_TABLES                                                  \
   "FROM carillon.personal_access_tokens t "                                    \
   "JOIN carillon.users u ON u.id = t.tokenable_id AND u.deleted_at IS NULL "
 
 constexpr auto select_token
-  = "SELECT " CARILLON_TOKEN_COLUMNS
+  = "SELECT " CARILLON_TOKEN_COLUMNS CARILLON_TOKEN_TABLES
     "WHERE t.id = $1 AND t.tokenable_type = 'user' "
     "AND ($2::uuid IS NULL OR u.tenant_id = $2::uuid)";
 
 constexpr auto select_token_by_hash
-  = "SELECT " CARILLON_TOKEN_COLUMNS
+  = "SELECT " CARILLON_TOKEN_COLUMNS CARILLON_TOKEN_TABLES
     "WHERE t.token = $1 AND t.tokenable_type = 'user' "
     "AND ($2::uuid IS NULL OR u.tenant_id = $2::uuid)";
 
+// The limit keeps each look-up by itself: no plan may read all users.
+constexpr auto select_holders
+  = "SELECT h.* FROM (SELECT DISTINCT unnest($1::bigint[]) AS id) AS a CROSS JOIN LATERAL ("
+    "SELECT " CARILLON_TOKEN_COLUMNS ", s.status AS tenant_status " CARILLON_TOKEN_TABLES
+    "LEFT JOIN carillon.tenants s ON s.id = u.tenant_id AND s.deleted_at IS NULL "
+    "WHERE t.id = a.id AND t.tokenable_type = 'user' "
+    "AND ($2::uuid IS NULL OR u.tenant_id = $2::uuid) LIMIT 1) AS h";
+
 #undef CARILLON_TOKEN_COLUMNS
+#undef CARILLON_TOKEN_TABLES
 
 constexpr auto update_token_use
   = "UPDATE carillon.personal_access_tokens t "
@@ -38,6 +49,17 @@ constexpr auto update_token_use
     "AND u.tenant_id = $2::uuid)) "
     "AND (t.last_used_at IS NULL "
     "OR t.last_used_at <= now() - interval '1 minute')";
+
+// Rows that someone else is about to set are not waited for.
+constexpr auto update_tokens_use
+  = "UPDATE carillon.personal_access_tokens t "
+    "SET last_used_at = now(), updated_at = now() "
+    "WHERE t.id IN (SELECT o.id FROM carillon.personal_access_tokens o "
+    "WHERE o.id = ANY($1::bigint[]) AND ($2::uuid IS NULL OR EXISTS ("
+    "SELECT FROM carillon.users u WHERE u.id = o.tokenable_id AND o.tokenable_type = 'user' "
+    "AND u.tenant_id = $2::uuid)) "
+    "AND (o.last_used_at IS NULL OR o.last_used_at <= now() - interval '1 minute') "
+    "FOR NO KEY UPDATE SKIP LOCKED)";
 
 #define CARILLON_ACCOUNT_COLUMNS                                               \
   "id, tenant_id, name, email, avatar_url, timezone, status, "                 \
@@ -154,21 +176,34 @@ account account_from_row(const pqxx::row& row) {
   return out;
 }
 
+stored_token token_from_row(const pqxx::row& row) {
+  stored_token out;
+  out.id = row[0].as<std::int64_t>();
+  out.secret_hash = text_or_empty(row[1]);
+  out.expired = row[2].as<bool>();
+  out.used_lately = row[3].as<bool>();
+  out.user = read_id<user_id>(row[4]);
+  out.tenant = read_id<tenant_id>(row[5]);
+  out.user_name = text_or_empty(row[6]);
+  out.user_email = text_or_empty(row[7]);
+  out.role = read_enum<tenant_role>(row[8]);
+  return out;
+}
+
 std::optional<stored_token> token_from_rows(const pqxx::result& rows) {
   if (rows.empty())
     return std::nullopt;
-  const auto row = rows[0];
-  stored_token out;
-  out.id = row["id"].as<std::int64_t>();
-  out.secret_hash = text_or_empty(row["token"]);
-  out.expired = row["expired"].as<bool>();
-  out.used_lately = row["used_lately"].as<bool>();
-  out.user = read_id<user_id>(row["user_id"]);
-  out.tenant = read_id<tenant_id>(row["tenant_id"]);
-  out.user_name = text_or_empty(row["name"]);
-  out.user_email = text_or_empty(row["email"]);
-  out.role = read_enum<tenant_role>(row["role_in_tenant"]);
-  return out;
+  return token_from_row(rows[0]);
+}
+
+std::string bigint_array(const std::vector<std::int64_t>& numbers) {
+  std::string out = "{";
+  for (const auto number : numbers) {
+    if (out.size() > 1)
+      out += ',';
+    out += std::to_string(number);
+  }
+  return out += '}';
 }
 
 admin_account admin_from_row(const pqxx::row& row) {
@@ -210,8 +245,8 @@ result<std::int64_t> insert_for(pqxx::work& tx, user_id user,
 
 result<std::optional<stored_token>>
 auth_repository::find_token(const scope& s, std::int64_t id) {
-  return db_.transact(
-    "find_token", [&](pqxx::work& tx) -> result<std::optional<stored_token>> {
+  return db_.read(
+    "find_token", [&](pqxx::transaction_base& tx) -> result<std::optional<stored_token>> {
       return token_from_rows(exec_planned(tx, select_token, id, tenant_param(s)));
     });
 }
@@ -219,12 +254,38 @@ auth_repository::find_token(const scope& s, std::int64_t id) {
 result<std::optional<stored_token>>
 auth_repository::find_token_by_hash(const scope& s,
                                     const std::string& secret_hash) {
-  return db_.transact(
+  return db_.read(
     "find_token_by_hash",
-    [&](pqxx::work& tx) -> result<std::optional<stored_token>> {
+    [&](pqxx::transaction_base& tx) -> result<std::optional<stored_token>> {
       return token_from_rows(
         exec_planned(tx, select_token_by_hash, secret_hash, tenant_param(s)));
     });
+}
+
+result<std::vector<token_holder>> auth_repository::find_holders(const scope& s,
+                                                               const std::vector<std::int64_t>& ids) {
+  return db_.read("find_holders", [&](pqxx::transaction_base& tx) -> result<std::vector<token_holder>> {
+    const auto rows = exec_planned(tx, select_holders, bigint_array(ids), tenant_param(s));
+    std::vector<token_holder> out;
+    out.reserve(rows.size());
+    for (const auto& row : rows) {
+      auto& one = out.emplace_back();
+      one.token = token_from_row(row);
+      // A status of a newer node opens no door.
+      if (!row[9].is_null())
+        one.tenant = parse<tenant_status>(text_or_empty(row[9])).value_or(tenant_status::suspended);
+    }
+    return out;
+  });
+}
+
+result<done> auth_repository::touch_tokens(const scope& s, const std::vector<std::int64_t>& ids) {
+  return db_.transact("touch_tokens", [&](pqxx::work& tx) -> result<done> {
+    // Who asked waits for this, and a crash may forget it.
+    tx.exec("SET LOCAL synchronous_commit = off");
+    exec_planned(tx, update_tokens_use, bigint_array(ids), tenant_param(s));
+    return done{};
+  });
 }
 
 result<done> auth_repository::touch_token(const scope& s, std::int64_t id) {

@@ -16,7 +16,9 @@ public:
                                                  std::int64_t id) override;
   result<std::optional<stored_token>>
   find_token_by_hash(const scope& s, const std::string& secret_hash) override;
+  result<std::vector<token_holder>> find_holders(const scope& s, const std::vector<std::int64_t>& ids) override;
   result<done> touch_token(const scope& s, std::int64_t id) override;
+  result<done> touch_tokens(const scope& s, const std::vector<std::int64_t>& ids) override;
   result<std::optional<credentials>>
   find_credentials(const scope& s, const std::string& email) override;
   result<account> load_account(const scope& s, user_id user) override;

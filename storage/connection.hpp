@@ -71,6 +71,31 @@ public:
     return std::move(*out);
   }
 
+  /// Runs `body(pqxx::transaction_base&) -> result<T>`, which only reads: no
+  /// transaction, each of its statements sees what is committed by then. Runs
+  /// it once more when the session turns out to be lost. Fails as transact,
+  /// but never with outcome_unknown.
+  template <class Body>
+  auto read(std::string_view name, Body&& body)
+    -> decltype(body(std::declval<pqxx::transaction_base&>())) {
+    using outcome = decltype(body(std::declval<pqxx::transaction_base&>()));
+    std::optional<outcome> out;
+    const auto work = [&](pqxx::connection& session) {
+      pqxx::nontransaction tx{session};
+      out.emplace(body(tx));
+      tx.commit();
+    };
+    const bool was_connected = session_ != nullptr;
+    auto failed = guarded(name, work);
+    if (failed && was_connected && !session_)
+      failed = guarded(name, work);
+    if (!failed)
+      return std::move(*out);
+    if (failed->code == errc::outcome_unknown)
+      failed->code = errc::transient;
+    return std::move(*failed);
+  }
+
   /// Drops the session; the next use connects anew.
   void reset() noexcept;
 

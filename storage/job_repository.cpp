@@ -132,8 +132,10 @@ constexpr auto select_parked = R"sql(
     ORDER BY j.priority, j.run_at, j.id LIMIT c.room) AS j
 )sql";
 
+// NULL when nothing waits: greatest() passes over a NULL.
 constexpr auto select_next_due = R"sql(
-  SELECT greatest(0, ceil(extract(epoch FROM min(j.run_at) - clock_timestamp()) * 1000))::bigint
+  SELECT CASE WHEN min(j.run_at) IS NOT NULL THEN
+           greatest(0, ceil(extract(epoch FROM min(j.run_at) - clock_timestamp()) * 1000))::bigint END
   FROM generate_series(0, 9) AS c (priority)
   CROSS JOIN LATERAL (
     SELECT run_at FROM carillon.jobs j
@@ -396,6 +398,62 @@ bool insert_job(pqxx::transaction_base& tx, const new_job& job) {
          == 1;
 }
 
+std::int64_t insert_jobs(pqxx::transaction_base& tx, const std::vector<new_job>& jobs) {
+  if (jobs.empty())
+    return 0;
+  std::vector<const job_policy*> policies;
+  for (const auto& job : jobs) {
+    policies.push_back(find_job_policy(job.kind));
+    if (!policies.back())
+      throw std::invalid_argument{"unknown job kind " + job.kind};
+  }
+  const auto column = [&](auto render) {
+    std::string out = "{";
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      if (i > 0)
+        out += ',';
+      render(out, jobs[i], *policies[i]);
+    }
+    return out += '}';
+  };
+  const auto quoted_column = [&](auto text) {
+    return column([&](std::string& out, const new_job& j, const job_policy& p) { append_quoted(out, text(j, p)); });
+  };
+  const bool alike = are_alike(jobs);
+  const auto written
+    = alike
+        ? tx.exec_params(insert_many_alike, column([](auto& out, auto& j, auto&) { out += to_string(j.id); }),
+                         column([](auto& out, auto& j, auto&) { out += to_string(j.tenant); }),
+                         column([](auto& out, auto& j, auto&) { out += to_string(j.workspace); }),
+                         quoted_column([](auto& j, auto&) -> std::string_view { return j.payload; }),
+                         jobs.front().kind, std::string{policies.front()->queue},
+                         jobs.front().priority.value_or(policies.front()->priority),
+                         policies.front()->max_attempts, jobs.front().correlation_id,
+                         std::string{to_string(policies.front()->keep)})
+            .affected_rows()
+        : tx.exec_params(
+          insert_many, column([](auto& out, auto& j, auto&) { out += to_string(j.id); }),
+          quoted_column([](auto& j, auto&) -> std::string_view { return j.kind; }),
+          quoted_column([](auto&, auto& p) { return p.queue; }),
+          column([](auto& out, auto& j, auto&) { out += to_string(j.tenant); }),
+          column([](auto& out, auto& j, auto&) { out += to_string(j.workspace); }),
+          column([](auto& out, auto& j, auto& p) { out += std::to_string(j.priority.value_or(p.priority)); }),
+          quoted_column([](auto& j, auto&) -> std::string_view { return j.payload; }),
+          column([](auto& out, auto&, auto& p) { out += std::to_string(p.max_attempts); }),
+          column([](auto& out, auto& j, auto&) {
+            if (j.run_at)
+              append_quoted(out, format_precise_time(*j.run_at));
+            else
+              out += "NULL";
+          }),
+          quoted_column([](auto& j, auto&) -> std::string_view { return j.unique_key; }),
+          quoted_column([](auto& j, auto&) -> std::string_view { return j.correlation_id; }),
+          quoted_column([](auto& j, auto&) -> std::string_view { return j.rate_key; }),
+          quoted_column([](auto&, auto& p) { return to_string(p.keep); }))
+        .affected_rows();
+  return static_cast<std::int64_t>(written);
+}
+
 new_job publish_job_for(post_id post, tenant_id tenant, workspace_id workspace,
                         std::string correlation_id) {
   new_job out;
@@ -613,56 +671,10 @@ result<std::int64_t> job_repository::enqueue_many(const std::vector<new_job>& jo
   return db_.transact("enqueue-jobs", [&](pqxx::work& tx) -> result<std::int64_t> {
     if (jobs.empty())
       return std::int64_t{0};
-    std::vector<const job_policy*> policies;
-    for (const auto& job : jobs) {
-      policies.push_back(find_job_policy(job.kind));
-      if (!policies.back())
+    for (const auto& job : jobs)
+      if (!find_job_policy(job.kind))
         return failure{errc::invalid_argument, "unknown job kind " + job.kind, {}, {}};
-    }
-    const auto column = [&](auto render) {
-      std::string out = "{";
-      for (std::size_t i = 0; i < jobs.size(); ++i) {
-        if (i > 0)
-          out += ',';
-        render(out, jobs[i], *policies[i]);
-      }
-      return out += '}';
-    };
-    const auto quoted_column = [&](auto text) {
-      return column([&](std::string& out, const new_job& j, const job_policy& p) { append_quoted(out, text(j, p)); });
-    };
-    const bool alike = are_alike(jobs);
-    const auto written
-      = alike
-          ? tx.exec_params(insert_many_alike, column([](auto& out, auto& j, auto&) { out += to_string(j.id); }),
-                           column([](auto& out, auto& j, auto&) { out += to_string(j.tenant); }),
-                           column([](auto& out, auto& j, auto&) { out += to_string(j.workspace); }),
-                           quoted_column([](auto& j, auto&) -> std::string_view { return j.payload; }),
-                           jobs.front().kind, std::string{policies.front()->queue},
-                           jobs.front().priority.value_or(policies.front()->priority),
-                           policies.front()->max_attempts, jobs.front().correlation_id,
-                           std::string{to_string(policies.front()->keep)})
-              .affected_rows()
-          : tx.exec_params(
-            insert_many, column([](auto& out, auto& j, auto&) { out += to_string(j.id); }),
-            quoted_column([](auto& j, auto&) -> std::string_view { return j.kind; }),
-            quoted_column([](auto&, auto& p) { return p.queue; }),
-            column([](auto& out, auto& j, auto&) { out += to_string(j.tenant); }),
-            column([](auto& out, auto& j, auto&) { out += to_string(j.workspace); }),
-            column([](auto& out, auto& j, auto& p) { out += std::to_string(j.priority.value_or(p.priority)); }),
-            quoted_column([](auto& j, auto&) -> std::string_view { return j.payload; }),
-            column([](auto& out, auto&, auto& p) { out += std::to_string(p.max_attempts); }),
-            column([](auto& out, auto& j, auto&) {
-              if (j.run_at)
-                append_quoted(out, format_precise_time(*j.run_at));
-              else
-                out += "NULL";
-            }),
-            quoted_column([](auto& j, auto&) -> std::string_view { return j.unique_key; }),
-            quoted_column([](auto& j, auto&) -> std::string_view { return j.correlation_id; }),
-            quoted_column([](auto& j, auto&) -> std::string_view { return j.rate_key; }),
-            quoted_column([](auto&, auto& p) { return to_string(p.keep); }))
-          .affected_rows();
+    const auto written = insert_jobs(tx, jobs);
     std::vector<std::int64_t> shards;
     std::array<bool, shard_count> seen{};
     for (const auto& job : jobs)
@@ -670,7 +682,7 @@ result<std::int64_t> job_repository::enqueue_many(const std::vector<new_job>& jo
         shards.push_back(shard_of(job.workspace));
     tx.exec_params(notify_owners, number_array(shards), encode({1, "sweep", {}}),
                    me ? me->incarnation : std::int64_t{-1});
-    return static_cast<std::int64_t>(written);
+    return written;
   });
 }
 

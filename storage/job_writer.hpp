@@ -1,6 +1,7 @@
 // Jobs inside the caller's transaction.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,11 @@ namespace carillon::storage {
 /// met as the policy says. False when it rejects: nothing was written.
 /// Throws std::invalid_argument for a kind that this build does not know.
 bool insert_job(pqxx::transaction_base& tx, const new_job& job);
+
+/// Several in one statement, in their order. Those whose unique key a live job
+/// holds are left out, whatever their policy says. How many were written.
+/// Throws as insert_job does.
+std::int64_t insert_jobs(pqxx::transaction_base& tx, const std::vector<new_job>& jobs);
 
 /// The one PublishPost job of a post (contract §4.2: key publish-post-{post}).
 new_job publish_job_for(post_id post, tenant_id tenant, workspace_id workspace,

@@ -13,6 +13,7 @@ namespace carillon::storage {
 
 namespace {
 
+// notification_from_row reads them by their number: a name costs a search.
 #define CARILLON_NOTIFICATION_COLUMNS                                          \
   "n.id, n.tenant_id, n.user_id, n.type, n.channel, n.title, n.message, "      \
   "n.data, n.action_url, n.icon, n.read_at, n.sent_at, n.failed_at, "          \
@@ -77,6 +78,52 @@ constexpr auto unread_count_sql = R"(
 SELECT count(*) FROM carillon.notifications
 WHERE tenant_id = $1::uuid AND user_id = $2::uuid AND channel = 'in_app'
   AND read_at IS NULL
+)";
+
+// For many at once. Each is looked for by itself, so that no plan of a join
+// can read more than theirs. $1 is NULL for a maintenance scope, and stands
+// outside: within, it would make the planner expect too few rows to use their
+// order in the index.
+constexpr auto unread_counts_sql = R"(
+SELECT a.number, (
+  SELECT count(*) FROM carillon.notifications n
+  WHERE n.tenant_id = a.tenant_id AND n.user_id = a.user_id AND n.channel = 'in_app'
+    AND n.read_at IS NULL)
+FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS a (tenant_id, user_id, number)
+WHERE $1::uuid IS NULL OR a.tenant_id = $1::uuid
+)";
+
+constexpr auto totals_sql = R"(
+SELECT a.number, (
+  SELECT count(*) FROM carillon.notifications n
+  WHERE n.tenant_id = a.tenant_id AND n.user_id = a.user_id AND n.channel = 'in_app')
+FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS a (tenant_id, user_id, number)
+WHERE $1::uuid IS NULL OR a.tenant_id = $1::uuid
+)";
+
+// xmin, the transaction that wrote a row as it is, changes with every change
+// of it. Most of the cost of a list is that values become text, so the rows
+// themselves are asked for only by who does not have them.
+constexpr auto newest_sql = R"(
+SELECT a.number, n.place, n.id, n.version
+FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[])
+  WITH ORDINALITY AS a (tenant_id, user_id, most, skipped, number)
+CROSS JOIN LATERAL (
+  SELECT n.id, n.xmin AS version, row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS place
+  FROM carillon.notifications n
+  WHERE n.tenant_id = a.tenant_id AND n.user_id = a.user_id AND n.channel = 'in_app'
+  ORDER BY n.created_at DESC, n.id DESC LIMIT a.most OFFSET a.skipped) n
+WHERE $1::uuid IS NULL OR a.tenant_id = $1::uuid
+)";
+
+constexpr auto load_items_sql = R"(
+SELECT a.number, n.version, n.type, n.channel, n.title, n.message, n.data, n.action_url, n.icon, n.read_at, n.sent_at,
+       n.created_at
+FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) WITH ORDINALITY AS a (tenant_id, user_id, id, number)
+CROSS JOIN LATERAL (
+  SELECT n.xmin AS version, n.* FROM carillon.notifications n
+  WHERE n.id = a.id AND n.tenant_id = a.tenant_id AND n.user_id = a.user_id LIMIT 1) n
+WHERE $1::uuid IS NULL OR a.tenant_id = $1::uuid
 )";
 
 constexpr auto recent_sql
@@ -185,26 +232,32 @@ constexpr auto load_email_sql
     "ARRAY[n.user_id], n.type, now()) f ON true "
     "WHERE n.id = $2::uuid AND ($1::uuid IS NULL OR n.tenant_id = $1::uuid)";
 
+notification_type type_or_announcement(const pqxx::field& f) {
+  return parse<notification_type>(f.c_str()).value_or(notification_type::system_announcement);
+}
+
+notification_channel channel_or_in_app(const pqxx::field& f) {
+  return parse<notification_channel>(f.c_str()).value_or(notification_channel::in_app);
+}
+
 notification notification_from_row(const pqxx::row& row) {
   notification n;
-  n.id = read_id<notification_id>(row["id"]);
-  n.tenant = read_id<tenant_id>(row["tenant_id"]);
-  n.user = read_id<user_id>(row["user_id"]);
+  n.id = read_id<notification_id>(row[0]);
+  n.tenant = read_id<tenant_id>(row[1]);
+  n.user = read_id<user_id>(row[2]);
   // A type or channel of a newer node must not break the list.
-  n.type = parse<notification_type>(text_or_empty(row["type"]))
-             .value_or(notification_type::system_announcement);
-  n.channel = parse<notification_channel>(text_or_empty(row["channel"]))
-                .value_or(notification_channel::in_app);
-  n.title = text_or_empty(row["title"]);
-  n.message = text_or_empty(row["message"]);
-  n.data = text_or_empty(row["data"]);
-  n.action_url = text_or_empty(row["action_url"]);
-  n.icon = text_or_empty(row["icon"]);
-  n.read_at = read_nullable_instant(row["read_at"]);
-  n.sent_at = read_nullable_instant(row["sent_at"]);
-  n.failed_at = read_nullable_instant(row["failed_at"]);
-  n.failure_reason = text_or_empty(row["failure_reason"]);
-  n.created_at = read_instant(row["created_at"]);
+  n.type = type_or_announcement(row[3]);
+  n.channel = channel_or_in_app(row[4]);
+  n.title = text_or_empty(row[5]);
+  n.message = text_or_empty(row[6]);
+  n.data = text_or_empty(row[7]);
+  n.action_url = text_or_empty(row[8]);
+  n.icon = text_or_empty(row[9]);
+  n.read_at = read_nullable_instant(row[10]);
+  n.sent_at = read_nullable_instant(row[11]);
+  n.failed_at = read_nullable_instant(row[12]);
+  n.failure_reason = text_or_empty(row[13]);
+  n.created_at = read_instant(row[14]);
   return n;
 }
 
@@ -213,6 +266,50 @@ std::vector<notification> from_rows(const pqxx::result& rows) {
   out.reserve(rows.size());
   for (const auto& row : rows)
     out.push_back(notification_from_row(row));
+  return out;
+}
+
+struct mailbox_arrays {
+  std::string tenants = "{";
+  std::string users = "{";
+
+  void add(const mailbox& whose) {
+    const auto* separator = tenants.size() > 1 ? "," : "";
+    tenants += separator + to_string(whose.tenant);
+    users += separator + to_string(whose.user);
+  }
+  void close() {
+    tenants += '}';
+    users += '}';
+  }
+};
+
+/// Of a row of load_items_sql.
+versioned_notification item_from_row(const pqxx::row& row, const mailbox_item& asked) {
+  versioned_notification out;
+  out.version = {asked.id, row[1].as<std::uint32_t>()};
+  auto& n = out.item;
+  n.id = asked.id;
+  n.tenant = asked.whose.tenant;
+  n.user = asked.whose.user;
+  n.type = type_or_announcement(row[2]);
+  n.channel = channel_or_in_app(row[3]);
+  n.title = text_or_empty(row[4]);
+  n.message = text_or_empty(row[5]);
+  n.data = text_or_empty(row[6]);
+  n.action_url = text_or_empty(row[7]);
+  n.icon = text_or_empty(row[8]);
+  n.read_at = read_nullable_instant(row[9]);
+  n.sent_at = read_nullable_instant(row[10]);
+  n.created_at = read_instant(row[11]);
+  return out;
+}
+
+/// Of `size` mailboxes; 0 for those that the scope does not reach.
+std::vector<std::int64_t> counts_from_rows(const pqxx::result& rows, std::size_t size) {
+  std::vector<std::int64_t> out(size, 0);
+  for (const auto& row : rows)
+    out.at(row[0].as<std::size_t>() - 1) = row[1].as<std::int64_t>();
   return out;
 }
 
@@ -482,8 +579,8 @@ result<std::int64_t> notification_repository::mark_multiple_as_read(
 result<notification_page>
 notification_repository::list(const scope& s, user_id user,
                               const notification_filter& filter) {
-  return db_.transact(
-    "list-notifications", [&](pqxx::work& tx) -> result<notification_page> {
+  return db_.read(
+    "list-notifications", [&](pqxx::transaction_base& tx) -> result<notification_page> {
       const auto tenant = tenant_param(s);
       const auto types = type_array(filter);
       const auto is_read = flag_param(filter.is_read);
@@ -507,18 +604,84 @@ notification_repository::list(const scope& s, user_id user,
 
 result<std::int64_t> notification_repository::unread_count(const scope& s,
                                                            user_id user) {
-  return db_.transact(
-    "unread-count", [&](pqxx::work& tx) -> result<std::int64_t> {
+  return db_.read(
+    "unread-count", [&](pqxx::transaction_base& tx) -> result<std::int64_t> {
       return exec_planned(tx, unread_count_sql, tenant_param(s), to_string(user))[0][0]
         .as<std::int64_t>();
     });
 }
 
+result<std::vector<std::int64_t>>
+notification_repository::unread_counts(const scope& s, const std::vector<mailbox>& whose) {
+  mailbox_arrays arrays;
+  for (const auto& one : whose)
+    arrays.add(one);
+  arrays.close();
+  return db_.read("unread-counts", [&](pqxx::transaction_base& tx) -> result<std::vector<std::int64_t>> {
+    return counts_from_rows(exec_planned(tx, unread_counts_sql, tenant_param(s), arrays.tenants, arrays.users),
+                            whose.size());
+  });
+}
+
+result<std::vector<mailbox_index>>
+notification_repository::newest(const scope& s, const std::vector<mailbox_page>& pages) {
+  mailbox_arrays arrays;
+  std::string most = "{";
+  std::string skipped = "{";
+  for (const auto& page : pages) {
+    arrays.add(page.whose);
+    const auto* separator = most.size() > 1 ? "," : "";
+    most += separator + std::to_string(page.per_page);
+    skipped += separator + std::to_string(static_cast<std::int64_t>(page.page - 1) * page.per_page);
+  }
+  arrays.close();
+  most += '}';
+  skipped += '}';
+  return db_.read("newest-notifications", [&](pqxx::transaction_base& tx) -> result<std::vector<mailbox_index>> {
+    const auto tenant = tenant_param(s);
+    std::vector<mailbox_index> out(pages.size());
+    const auto totals
+      = counts_from_rows(exec_planned(tx, totals_sql, tenant, arrays.tenants, arrays.users), pages.size());
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i].total = totals[i];
+    // In order already, but nothing promises that.
+    std::vector<std::map<std::int64_t, row_version>> places(pages.size());
+    for (const auto& row : exec_planned(tx, newest_sql, tenant, arrays.tenants, arrays.users, most, skipped)) {
+      auto& of_one = places.at(row[0].as<std::size_t>() - 1);
+      of_one.emplace_hint(of_one.end(), row[1].as<std::int64_t>(),
+                          row_version{read_id<notification_id>(row[2]), row[3].as<std::uint32_t>()});
+    }
+    for (std::size_t i = 0; i < out.size(); ++i)
+      for (const auto& [_, version] : places[i])
+        out[i].items.push_back(version);
+    return out;
+  });
+}
+
+result<std::vector<versioned_notification>>
+notification_repository::load_items(const scope& s, const std::vector<mailbox_item>& items) {
+  mailbox_arrays arrays;
+  std::vector<notification_id> ids;
+  ids.reserve(items.size());
+  for (const auto& one : items) {
+    arrays.add(one.whose);
+    ids.push_back(one.id);
+  }
+  arrays.close();
+  return db_.read("load-items", [&](pqxx::transaction_base& tx) -> result<std::vector<versioned_notification>> {
+    std::vector<versioned_notification> out;
+    for (const auto& row :
+         exec_planned(tx, load_items_sql, tenant_param(s), arrays.tenants, arrays.users, uuid_array(ids)))
+      out.push_back(item_from_row(row, items.at(row[0].as<std::size_t>() - 1)));
+    return out;
+  });
+}
+
 result<std::vector<notification>>
 notification_repository::recent(const scope& s, user_id user, int limit) {
-  return db_.transact(
+  return db_.read(
     "recent-notifications",
-    [&](pqxx::work& tx) -> result<std::vector<notification>> {
+    [&](pqxx::transaction_base& tx) -> result<std::vector<notification>> {
       return from_rows(
         exec_planned(tx, recent_sql, tenant_param(s), to_string(user), limit));
     });

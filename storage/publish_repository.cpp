@@ -26,13 +26,15 @@ namespace {
 
 using nlohmann::json;
 
-// A post without targets stays scheduled; `repair` tells its author.
+// A post without targets stays scheduled; `repair` tells its author. Those of
+// one workspace that are due at the same instant come one after the other, so
+// that they are planned and recorded together.
 constexpr auto lock_due_posts = R"sql(
   SELECT p.id, p.tenant_id, p.workspace_id FROM carillon.posts p
   WHERE p.status = 'scheduled' AND p.deleted_at IS NULL AND p.scheduled_at <= clock_timestamp()
     AND p.shard = ANY($1::smallint[])
     AND EXISTS (SELECT 1 FROM carillon.post_targets t WHERE t.post_id = p.id)
-  ORDER BY p.scheduled_at, p.id LIMIT $2 FOR UPDATE OF p SKIP LOCKED
+  ORDER BY p.scheduled_at, p.workspace_id, p.id LIMIT $2 FOR UPDATE OF p SKIP LOCKED
 )sql";
 
 constexpr auto start_posts = R"sql(
@@ -85,6 +87,9 @@ constexpr auto select_open_targets = R"sql(
          s.metadata ->> 'instance_url' AS instance_url, s.access_token_encrypted,
          s.token_expires_at <= clock_timestamp() AS token_expired,
          i.is_enabled IS FALSE OR i.status = 'disabled' AS integration_off,
+         t.publishing_since <= clock_timestamp() - $2 * interval '1 millisecond' AS waited_enough,
+         ceil(extract(epoch FROM s.calls_wait_until - clock_timestamp()) * 1000)::bigint AS calls_wait,
+         ceil(extract(epoch FROM s.uploads_wait_until - clock_timestamp()) * 1000)::bigint AS uploads_wait,
          a.id AS attempt_id, a.state AS attempt_state, a.started_at,
          a.incarnation, a.deadline_at > clock_timestamp() AS may_still_run, a.deadline_at
   FROM carillon.post_targets t
@@ -121,6 +126,16 @@ constexpr auto delay_target = R"sql(
   WHERE id = $1
 )sql";
 
+constexpr auto keep_account_wait = R"sql(
+  UPDATE carillon.social_accounts s
+  SET calls_wait_until = CASE WHEN $4 > 0 THEN clock_timestamp() + $4 * interval '1 millisecond'
+                              ELSE calls_wait_until END,
+      uploads_wait_until = CASE WHEN $5 > 0 THEN clock_timestamp() + $5 * interval '1 millisecond'
+                                ELSE uploads_wait_until END
+  FROM carillon.publish_attempts a
+  WHERE a.id = $1 AND a.tenant_id = $2 AND a.workspace_id = $3 AND s.id = a.social_account_id
+)sql";
+
 constexpr auto orphan_attempt
   = "UPDATE carillon.publish_attempts SET state = 'unknown' WHERE id = $1 AND state = 'open'";
 
@@ -136,29 +151,36 @@ constexpr auto expire_account = R"sql(
   RETURNING tenant_id, workspace_id, platform, account_name, connected_by_user_id
 )sql";
 
+// Also of a post that has no targets.
 constexpr auto count_targets = R"sql(
-  SELECT count(*) FILTER (WHERE status IN ('pending', 'publishing')),
-         count(*) FILTER (WHERE status = 'published'),
-         count(*) FILTER (WHERE status = 'failed'),
-         greatest(1, ceil(extract(epoch FROM
-           min(coalesce(next_action_at, now())) FILTER (WHERE status = 'publishing')
-           - clock_timestamp()) * 1000))::bigint,
+  SELECT p.id, c.open, c.published, c.failed, c.next_in,
          (SELECT error_message FROM carillon.post_targets
-          WHERE post_id = $1 AND status = 'failed' ORDER BY updated_at DESC LIMIT 1)
-  FROM carillon.post_targets WHERE post_id = $1
+          WHERE post_id = p.id AND status = 'failed' ORDER BY updated_at DESC LIMIT 1)
+  FROM unnest($1::uuid[]) AS p (id)
+  CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE status IN ('pending', 'publishing')) AS open,
+           count(*) FILTER (WHERE status = 'published') AS published,
+           count(*) FILTER (WHERE status = 'failed') AS failed,
+           greatest(1, ceil(extract(epoch FROM
+             min(coalesce(next_action_at, now())) FILTER (WHERE status = 'publishing')
+             - clock_timestamp()) * 1000))::bigint AS next_in
+    FROM carillon.post_targets WHERE post_id = p.id) AS c
 )sql";
 
-constexpr auto conclude_post = R"sql(
+constexpr auto conclude_posts = R"sql(
   UPDATE carillon.posts
   SET status = $2::text, published_at = CASE WHEN $2::text = 'published' THEN clock_timestamp() END,
       updated_at = now()
-  WHERE id = $1 RETURNING published_at
+  WHERE id = ANY($1::uuid[]) RETURNING id, published_at
 )sql";
 
-constexpr auto insert_publish_audit = R"sql(
+constexpr auto insert_publish_audits = R"sql(
   INSERT INTO carillon.audit_logs (id, tenant_id, action, auditable_type, auditable_id, description,
                                    old_values, new_values, metadata, request_id)
-  VALUES ($1, $2, 'update', 'post', $3, $4, '{"status": "publishing"}', $5::jsonb, $6::jsonb, $7)
+  SELECT carillon.uuid_v7(), $1, 'update', 'post', a.post_id,
+         CASE WHEN a.status = 'published' THEN 'Post published' ELSE 'Post failed to publish' END,
+         '{"status": "publishing"}', jsonb_build_object('status', a.status), a.metadata::jsonb, a.job_id
+  FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS a (post_id, status, metadata, job_id)
 )sql";
 
 constexpr auto reschedule_job = R"sql(
@@ -173,30 +195,41 @@ constexpr auto count_job_try = R"sql(
   WHERE id = $1
 )sql";
 
-constexpr auto select_attempt = R"sql(
-  SELECT a.state, a.target_id, a.post_id, a.social_account_id, a.started_at, a.absence_reads,
-         a.number, t.status AS target_status, t.retry_count,
+constexpr auto lock_attempts = R"sql(
+  SELECT a.id, a.state, a.target_id, a.social_account_id, a.started_at, a.absence_reads,
+         t.status AS target_status, t.retry_count,
          (clock_timestamp() - $2 * interval '1 millisecond')
            >= a.deadline_at + $3 * interval '1 millisecond' AS absence_counts,
-         clock_timestamp() >= a.started_at + $4 * interval '1 millisecond' AS past_deadline
+         clock_timestamp() >= a.started_at + $4 * interval '1 millisecond' AS past_deadline,
+         (extract(epoch FROM clock_timestamp() - a.started_at) * 1000)::bigint AS age
   FROM carillon.publish_attempts a JOIN carillon.post_targets t ON t.id = a.target_id
-  WHERE a.id = $1 FOR UPDATE OF a, t
+  WHERE a.id = ANY($1::uuid[]) ORDER BY a.id FOR UPDATE OF a, t
 )sql";
 
 constexpr auto conclude_attempt = R"sql(
   UPDATE carillon.publish_attempts
   SET state = $2::text, concluded_at = CASE WHEN $2::text IN ('open', 'unknown') THEN NULL ELSE clock_timestamp() END,
-      external_post_id = $3, external_post_url = $4, error_code = $5, error_message = left($6, 2000),
-      latency_ms = coalesce($7, latency_ms)
+      external_post_id = NULL, external_post_url = NULL, error_code = $3, error_message = left($4, 2000),
+      latency_ms = coalesce($5, latency_ms)
   WHERE id = $1
 )sql";
 
-constexpr auto publish_target = R"sql(
-  UPDATE carillon.post_targets
-  SET status = 'published', external_post_id = $2, external_post_url = left($3, 500),
-      published_at = clock_timestamp(), error_code = $4, error_message = $5,
-      next_action_at = NULL, updated_at = now()
-  WHERE id = $1
+constexpr auto conclude_accepted_attempts = R"sql(
+  UPDATE carillon.publish_attempts a
+  SET state = 'succeeded', concluded_at = clock_timestamp(), external_post_id = nullif(c.external_id, ''),
+      external_post_url = nullif(c.url, ''), error_code = NULL, error_message = NULL,
+      latency_ms = coalesce(c.latency, a.latency_ms)
+  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[]) AS c (id, external_id, url, latency)
+  WHERE a.id = c.id
+)sql";
+
+constexpr auto publish_targets = R"sql(
+  UPDATE carillon.post_targets t
+  SET status = 'published', external_post_id = c.external_id, external_post_url = nullif(c.url, ''),
+      published_at = clock_timestamp(), error_code = CASE WHEN c.left_out <> '' THEN 'INCOMPLETE' END,
+      error_message = nullif(c.left_out, ''), next_action_at = NULL, updated_at = now()
+  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS c (id, external_id, url, left_out)
+  WHERE t.id = c.id
 )sql";
 
 constexpr auto retry_target = R"sql(
@@ -289,13 +322,27 @@ post_row read_publishing_post(const pqxx::row& row, const job& job) {
   return post;
 }
 
+/// The posts of `jobs`, which are of one workspace, locked; by job.
+std::map<job_id, post_row> lock_posts_of(pqxx::transaction_base& tx, const std::vector<const job*>& jobs) {
+  std::map<std::string, const job*> wanted;
+  std::vector<post_id> ids;
+  for (const auto* one : jobs)
+    if (const auto id = post_of(*one); id && wanted.emplace(to_string(*id), one).second)
+      ids.push_back(*id);
+  std::map<job_id, post_row> out;
+  if (ids.empty())
+    return out;
+  for (const auto& row : exec_planned(tx, lock_publishing_posts, uuid_array(ids), to_string(jobs.front()->workspace),
+                                      to_string(jobs.front()->tenant))) {
+    const auto& one = *wanted.at(row["id"].as<std::string>());
+    out.emplace(one.id, read_publishing_post(row, one));
+  }
+  return out;
+}
+
 std::optional<post_row> lock_post_of(pqxx::transaction_base& tx, const job& job) {
-  const auto id = post_of(job);
-  if (!id)
-    return std::nullopt;
-  const auto rows = exec_planned(tx, lock_publishing_posts, uuid_array(std::vector<post_id>{*id}),
-                                 to_string(job.workspace), to_string(job.tenant));
-  return rows.empty() ? std::nullopt : std::optional{read_publishing_post(rows[0], job)};
+  auto found = lock_posts_of(tx, {&job});
+  return found.empty() ? std::nullopt : std::optional{std::move(found.begin()->second)};
 }
 
 /// A network's own text, first comment or audience: `content_variations` has
@@ -341,9 +388,9 @@ std::string action_url(const post_row& post) {
   return "/app/w/" + to_string(post.workspace) + "/posts/" + to_string(post.id) + "/edit";
 }
 
-void tell_author(pqxx::transaction_base& tx, const post_row& post, const job& job,
-                 bool published, const std::string& published_at, int failed_targets,
-                 const std::string& reason, hints& out) {
+new_notification notice_to_author(const post_row& post, const job& job, bool published,
+                                  const std::string& published_at, int failed_targets,
+                                  const std::string& reason) {
   new_notification message;
   message.tenant = post.tenant;
   message.user = post.author;
@@ -367,37 +414,84 @@ void tell_author(pqxx::transaction_base& tx, const post_row& post, const job& jo
     data["failure_reason"] = reason;
   }
   message.data = data.dump();
-  write_notification(tx, message, out);
+  return message;
 }
 
-/// When no target is left to do: concludes post and job and tells the author,
-/// all in this transaction. The post row is locked by the caller, else two
-/// last targets would each see the other one open.
-bool roll_up(pqxx::transaction_base& tx, const post_row& post, const job& job,
-             job_state job_ends_as, hints& out) {
-  const auto count = exec_planned(tx, count_targets, to_string(post.id))[0];
-  if (count[0].as<int>() > 0)
-    return false;
-  const auto failed = count[2].as<int>();
-  const bool published = count[1].as<int>() > 0;
-  const std::string status = published ? "published" : "failed";
-  const auto concluded = exec_planned(tx, conclude_post, to_string(post.id), status);
-  note_post_status(tx, post.id, post.status);
-  const auto reason = count[4].is_null() ? std::string{"it has no accounts"} : text_or_empty(count[4]);
-  std::string published_at;
-  if (published)
-    published_at = format_api_time(read_instant(concluded[0][0]));
-  tell_author(tx, post, job, published, published_at, failed, reason, out);
-  if (!published)
-    tell_admins(tx, job, reason, out, to_string(post.author));
-  const json metadata{{"job", job.kind}, {"job_id", to_string(job.id)}, {"attempt", job.attempt + 1},
-                      {"workspace_id", to_string(post.workspace)}};
-  exec_planned(tx, insert_publish_audit, to_string(make_uuid_v7()), to_string(post.tenant), to_string(post.id),
-                 std::string{published ? "Post published" : "Post failed to publish"},
-                 json{{"status", status}}.dump(), metadata.dump(), to_string(job.id));
-  move_to_history(tx, {job.id}, job_ends_as);
+struct post_of_job {
+  const post_row* post;
+  const carillon::job* job;
+};
+
+/// Where no target is left to do: concludes post and job and tells the author,
+/// all in this transaction. The posts are of one workspace, and their rows are
+/// locked by the caller, else two last targets would each see the other one
+/// open. The ids of those that were concluded.
+std::set<post_id> roll_up(pqxx::transaction_base& tx, const std::vector<post_of_job>& candidates,
+                          job_state job_ends_as, hints& out) {
+  std::set<post_id> settled;
+  if (candidates.empty())
+    return settled;
+  struct ending {
+    const post_of_job* of = nullptr;
+    bool published = false;
+    int failed_targets = 0;
+    std::string reason;
+    std::string published_at;
+  };
+  std::map<std::string, ending> endings;
+  std::vector<post_id> asked;
+  for (const auto& candidate : candidates) {
+    endings[to_string(candidate.post->id)].of = &candidate;
+    asked.push_back(candidate.post->id);
+  }
+  std::vector<post_id> published;
+  std::vector<post_id> failed;
+  for (const auto& row : exec_planned(tx, count_targets, uuid_array(asked))) {
+    const auto i = endings.find(row[0].as<std::string>());
+    if (row[1].as<int>() > 0) {
+      endings.erase(i);
+      continue;
+    }
+    auto& end = i->second;
+    end.published = row[2].as<int>() > 0;
+    end.failed_targets = row[3].as<int>();
+    end.reason = row[5].is_null() ? std::string{"it has no accounts"} : text_or_empty(row[5]);
+    (end.published ? published : failed).push_back(end.of->post->id);
+    settled.insert(end.of->post->id);
+  }
+  if (settled.empty())
+    return settled;
+  if (!published.empty())
+    for (const auto& row : exec_planned(tx, conclude_posts, uuid_array(published), "published"))
+      endings.at(row[0].as<std::string>()).published_at = format_api_time(read_instant(row[1]));
+  if (!failed.empty())
+    exec_planned(tx, conclude_posts, uuid_array(failed), "failed");
+  note_post_status(tx, {settled.begin(), settled.end()}, post_status::publishing);
+
+  std::vector<new_notification> notices;
+  std::vector<post_id> posts;
+  std::vector<job_id> jobs;
+  std::vector<std::string> statuses, metadata, job_texts;
+  for (const auto& [text, end] : endings) {
+    const auto& [post, job] = *end.of;
+    notices.push_back(
+      notice_to_author(*post, *job, end.published, end.published_at, end.failed_targets, end.reason));
+    posts.push_back(post->id);
+    jobs.push_back(job->id);
+    statuses.emplace_back(end.published ? "published" : "failed");
+    metadata.push_back(json{{"job", job->kind}, {"job_id", to_string(job->id)}, {"attempt", job->attempt + 1},
+                            {"workspace_id", to_string(post->workspace)}}.dump());
+    job_texts.push_back(to_string(job->id));
+  }
+  write_notices(tx, notices, out);
+  for (const auto& [text, end] : endings)
+    if (!end.published)
+      tell_admins(tx, *end.of->job, end.reason, out, to_string(end.of->post->author));
+  exec_planned(tx, insert_publish_audits, to_string(candidates.front().post->tenant), uuid_array(posts),
+               text_array(statuses), text_array(metadata), text_array(job_texts));
+  move_to_history(tx, jobs, job_ends_as);
   crash_point(crash_points::in_roll_up);
-  return true;
+  return settled;
 }
 
 struct attempt_row {
@@ -410,41 +504,45 @@ struct attempt_row {
   int retry_count = 0;
   bool absence_counts = false;
   bool past_deadline = false;
+  std::chrono::milliseconds age{};
 
   bool is_unsettled() const {
     return state == "open" || state == "unknown";
   }
 };
 
+std::map<attempt_id, attempt_row> lock_all_attempts(pqxx::transaction_base& tx, const std::vector<attempt_id>& ids,
+                                                    std::chrono::milliseconds read_age,
+                                                    const publish_rules& rules) {
+  std::map<attempt_id, attempt_row> found;
+  for (const auto& row : exec_planned(tx, lock_attempts, uuid_array(ids), read_age.count(),
+                                      rules.visibility_delay.count(), rules.reconcile_deadline.count())) {
+    attempt_row out;
+    out.state = row["state"].as<std::string>();
+    out.target = row["target_id"].as<std::string>();
+    out.account = row["social_account_id"].as<std::string>();
+    out.started_at = read_instant(row["started_at"]);
+    out.absence_reads = row["absence_reads"].as<int>();
+    out.target_state = parse<target_status>(row["target_status"].c_str()).value_or(target_status::failed);
+    out.retry_count = row["retry_count"].as<int>();
+    out.absence_counts = row["absence_counts"].as<bool>();
+    out.past_deadline = row["past_deadline"].as<bool>();
+    out.age = std::chrono::milliseconds{row["age"].as<std::int64_t>()};
+    found.emplace(read_id<attempt_id>(row["id"]), std::move(out));
+  }
+  return found;
+}
+
 std::optional<attempt_row> lock_attempt(pqxx::transaction_base& tx, attempt_id id,
-                                        std::chrono::milliseconds read_age,
-                                        const publish_rules& rules) {
-  const auto rows = exec_planned(tx, select_attempt, to_string(id), read_age.count(),
-                                   rules.visibility_delay.count(), rules.reconcile_deadline.count());
-  if (rows.empty())
-    return std::nullopt;
-  const auto row = rows[0];
-  attempt_row out;
-  out.state = row["state"].as<std::string>();
-  out.target = row["target_id"].as<std::string>();
-  out.account = row["social_account_id"].as<std::string>();
-  out.started_at = read_instant(row["started_at"]);
-  out.absence_reads = row["absence_reads"].as<int>();
-  out.target_state = parse<target_status>(row["target_status"].c_str()).value_or(target_status::failed);
-  out.retry_count = row["retry_count"].as<int>();
-  out.absence_counts = row["absence_counts"].as<bool>();
-  out.past_deadline = row["past_deadline"].as<bool>();
-  return out;
+                                        std::chrono::milliseconds read_age, const publish_rules& rules) {
+  auto found = lock_all_attempts(tx, {id}, read_age, rules);
+  return found.empty() ? std::nullopt : std::optional{std::move(found.begin()->second)};
 }
 
 void settle_attempt(pqxx::transaction_base& tx, attempt_id id, const char* state,
                     const std::string& code, const std::string& detail,
-                    std::optional<std::int64_t> latency,
-                    const public_post* post = nullptr) {
-  exec_planned(tx, conclude_attempt, to_string(id), state,
-                 post ? null_if_empty(post->id) : std::nullopt,
-                 post ? null_if_empty(post->url.substr(0, 500)) : std::nullopt,
-                 null_if_empty(code), null_if_empty(detail), latency);
+                    std::optional<std::int64_t> latency) {
+  exec_planned(tx, conclude_attempt, to_string(id), state, null_if_empty(code), null_if_empty(detail), latency);
 }
 
 /// A transient failure: the next step of the schedule, or the end.
@@ -505,9 +603,10 @@ void record_failure(pqxx::transaction_base& tx, const job& job, attempt_id id,
       break;
     case errc::cancelled:
       if (why.retry_after) {
-        // The gateway kept a wait that the network had asked for: no call was
-        // made, so none of the tries is used up.
-        settle_attempt(tx, id, "failed", "THROTTLED", why.detail, latency);
+        // The gateway kept a wait that the network had asked for, or left a
+        // server that is down alone: no call was made, so none of the tries is
+        // used up.
+        settle_attempt(tx, id, "failed", "NOT_SENT", why.detail, latency);
         exec_planned(tx, delay_target, attempt.target, std::max(*why.retry_after, check_interval).count());
         break;
       }
@@ -530,13 +629,48 @@ void record_failure(pqxx::transaction_base& tx, const job& job, attempt_id id,
   }
 }
 
-void record_success(pqxx::transaction_base& tx, attempt_id id, const attempt_row& attempt,
-                    const public_post& post, std::optional<std::int64_t> latency) {
-  settle_attempt(tx, id, "succeeded", {}, {}, latency, &post);
-  if (attempt.target_state != target_status::published)
-    exec_planned(tx, publish_target, attempt.target, post.id, null_if_empty(post.url),
-                 null_if_empty(post.left_out.empty() ? "" : "INCOMPLETE"),
-                 null_if_empty(std::string{first_characters(post.left_out, 500)}));
+/// What was published, for one statement each.
+class accepted_posts {
+public:
+  void add(attempt_id id, const attempt_row& attempt, const public_post& post, std::optional<std::int64_t> latency) {
+    const auto url = std::string{first_characters(post.url, 500)};
+    attempts_.push_back(id);
+    attempt_ids_.push_back(post.id);
+    attempt_urls_.push_back(url);
+    latencies_ += latencies_.empty() ? "{" : ",";
+    latencies_ += latency ? std::to_string(*latency) : "NULL";
+    if (attempt.target_state == target_status::published)
+      return;
+    targets_.push_back(attempt.target);
+    target_ids_.push_back(post.id);
+    target_urls_.push_back(url);
+    left_out_.emplace_back(first_characters(post.left_out, 500));
+  }
+
+  void write(pqxx::transaction_base& tx) const {
+    if (!attempts_.empty())
+      exec_planned(tx, conclude_accepted_attempts, uuid_array(attempts_), text_array(attempt_ids_),
+                   text_array(attempt_urls_), latencies_ + "}");
+    if (!targets_.empty())
+      exec_planned(tx, publish_targets, text_array(targets_), text_array(target_ids_), text_array(target_urls_),
+                   text_array(left_out_));
+  }
+
+private:
+  std::vector<attempt_id> attempts_;
+  std::vector<std::string> attempt_ids_;
+  std::vector<std::string> attempt_urls_;
+  std::string latencies_;
+  std::vector<std::string> targets_;
+  std::vector<std::string> target_ids_;
+  std::vector<std::string> target_urls_;
+  std::vector<std::string> left_out_;
+};
+
+void record_success(pqxx::transaction_base& tx, attempt_id id, const attempt_row& attempt, const public_post& post) {
+  accepted_posts one;
+  one.add(id, attempt, post, std::nullopt);
+  one.write(tx);
 }
 
 /// Roll-up after an outcome, only under the fence.
@@ -546,7 +680,7 @@ publish_progress finish(pqxx::transaction_base& tx, bool fenced, const std::opti
   if (!fenced || !post || post->status != post_status::publishing)
     return out;
   exec_planned(tx, count_job_try, to_string(job.id), to_string(post->id));
-  out.settled = roll_up(tx, *post, job, job_state::succeeded, out.after_commit);
+  out.settled = !roll_up(tx, {{&*post, &job}}, job_state::succeeded, out.after_commit).empty();
   return out;
 }
 
@@ -641,9 +775,11 @@ result<started_posts> publish_repository::start_due(const node_identity& me,
       exec_planned(tx, start_posts, uuid_array(ids));
       note_post_status(tx, ids, post_status::scheduled);
       exec_planned(tx, start_due_targets, uuid_array(ids));
+      std::vector<new_job> jobs;
       for (const auto& row : due)
-        insert_job(tx, publish_job_for(read_id<post_id>(row[0]), read_id<tenant_id>(row[1]),
+        jobs.push_back(publish_job_for(read_id<post_id>(row[0]), read_id<tenant_id>(row[1]),
                                        read_id<workspace_id>(row[2]), {}));
+      insert_jobs(tx, jobs);
       out.started = static_cast<int>(due.size());
     }
     const auto next = exec_planned(tx, select_next_scheduled, owned);
@@ -719,7 +855,7 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
     }
 
     attempts_to_open wanted;
-    for (const auto& row : exec_planned(tx, select_open_targets, posts)) {
+    for (const auto& row : exec_planned(tx, select_open_targets, posts, rules.reconcile_deadline.count())) {
       const auto found = active.find(row["post_id"].as<std::string>());
       if (found == active.end())
         continue;
@@ -743,6 +879,8 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
       content.made_at = read_instant(row["made_at"]);
       content.correlation_id = job->correlation_id;
       content.timeout = call_timeout;
+      content.has_waited_enough = flag("waited_enough");
+      content.workspace = post.workspace;
 
       if (!row["attempt_id"].is_null()) {
         if (waits)
@@ -798,6 +936,13 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
         fail("INTEGRATION_DISABLED", "Publishing to this network is switched off.");
         continue;
       }
+      const auto wait_of = [&](const char* column) {
+        return row[column].is_null() ? std::int64_t{0} : row[column].as<std::int64_t>();
+      };
+      if (const auto wait = std::max(wait_of("calls_wait"), media.empty() ? 0 : wait_of("uploads_wait")); wait > 0) {
+        exec_planned(tx, delay_target, target, wait);
+        continue;
+      }
       auto token = decrypt();
       if (!token || account.instance_url.empty()) {
         fail("ACCOUNT_UNAVAILABLE", "The account has to be reconnected.");
@@ -826,9 +971,9 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
       });
       if (!plan->calls.empty() || !plan->checks.empty())
         continue;
-      plan->settled = roll_up(tx, post, *job, job_state::succeeded, plan->after_commit);
+      plan->settled = !roll_up(tx, {{&post, job}}, job_state::succeeded, plan->after_commit).empty();
       if (!plan->settled) {
-        const auto next = exec_planned(tx, count_targets, to_string(post.id))[0][3];
+        const auto next = exec_planned(tx, count_targets, uuid_array(std::vector{post.id}))[0][4];
         plan->resumes_in = std::chrono::milliseconds{next.as<std::int64_t>()};
         exec_planned(tx, reschedule_job, to_string(job->id), plan->resumes_in->count());
       }
@@ -840,32 +985,57 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
   return planned;
 }
 
-result<publish_progress> publish_repository::record(const node_identity& me, const job& job,
-                                                    attempt_id attempt,
-                                                    const result<public_post>& outcome,
-                                                    std::chrono::milliseconds latency,
-                                                    const publish_rules& rules) {
-  auto recorded = db_.transact("record-outcome", [&](pqxx::work& tx) -> result<publish_progress> {
+result<recorded_outcomes> publish_repository::record(const node_identity& me,
+                                                     const std::vector<call_outcome>& outcomes,
+                                                     const publish_rules& rules) {
+  auto recorded = db_.transact("record-outcomes", [&](pqxx::work& tx) -> result<recorded_outcomes> {
     const bool fenced = hold_fence(tx, me);
-    const auto post = lock_post_of(tx, job);
-    const auto row = lock_attempt(tx, attempt, std::chrono::milliseconds{0}, rules);
-    if (!row)
-      return publish_progress{true, {}};
-    crash_point(crash_points::before_record);
-    hints told;
-    if (outcome) {
-      // A network's yes is never thrown away, whoever settled it meanwhile.
-      if (row->state != "succeeded")
-        record_success(tx, attempt, *row, *outcome, latency.count());
-    } else if (row->is_unsettled()) {
-      if (fenced || outcome.error().code == errc::outcome_unknown)
-        record_failure(tx, job, attempt, *row, outcome.error(), latency.count(), rules, told);
-      else
-        settle_attempt(tx, attempt, "unknown", {}, outcome.error().detail, latency.count());
+    std::vector<const job*> jobs;
+    std::vector<attempt_id> ids;
+    for (const auto& outcome : outcomes) {
+      jobs.push_back(outcome.job);
+      ids.push_back(outcome.attempt);
     }
-    auto progress = finish(tx, fenced, post, job);
-    progress.after_commit.insert(progress.after_commit.end(), told.begin(), told.end());
-    return progress;
+    const auto posts = lock_posts_of(tx, jobs);
+    const auto attempts = lock_all_attempts(tx, ids, std::chrono::milliseconds{0}, rules);
+    recorded_outcomes out;
+    accepted_posts accepted;
+    std::map<job_id, post_of_job> touched;
+    crash_point(crash_points::before_record);
+    for (const auto& [job, attempt, said, latency] : outcomes) {
+      const auto row = attempts.find(attempt);
+      if (row == attempts.end())
+        continue;
+      bool counts_a_try = row->second.retry_count > 0;
+      if (*said) {
+        // A network's yes is never thrown away, whoever settled it meanwhile.
+        if (row->second.state != "succeeded")
+          accepted.add(attempt, row->second, **said, latency.count());
+      } else if (row->second.is_unsettled()) {
+        if (fenced || said->error().code == errc::outcome_unknown)
+          record_failure(tx, *job, attempt, row->second, said->error(), latency.count(), rules, out.after_commit);
+        else
+          settle_attempt(tx, attempt, "unknown", {}, said->error().detail, latency.count());
+        counts_a_try = true;
+      }
+      const auto post = posts.find(job->id);
+      if (!fenced || post == posts.end() || post->second.status != post_status::publishing)
+        continue;
+      touched.insert_or_assign(job->id, post_of_job{&post->second, job});
+      if (counts_a_try)
+        exec_planned(tx, count_job_try, to_string(job->id), to_string(post->second.id));
+    }
+    accepted.write(tx);
+    std::vector<post_of_job> candidates;
+    for (const auto& [id, one] : touched)
+      candidates.push_back(one);
+    const auto settled = roll_up(tx, candidates, job_state::succeeded, out.after_commit);
+    for (const auto& outcome : outcomes) {
+      const auto one = touched.find(outcome.job->id);
+      out.settled.push_back(!attempts.contains(outcome.attempt)
+                            || (one != touched.end() && settled.contains(one->second.post->id)));
+    }
+    return out;
   });
   crash_point(crash_points::after_record);
   return recorded;
@@ -894,7 +1064,7 @@ result<publish_progress> publish_repository::record_check(
           found = &candidate;
     }
     if (found) {
-      record_success(tx, attempt, *row, *found, std::nullopt);
+      record_success(tx, attempt, *row, *found);
       return finish(tx, fenced, post, job);
     }
     if (!fenced)
@@ -913,9 +1083,19 @@ result<publish_progress> publish_repository::record_check(
       exec_planned(tx, fail_target, row->target, "OUTCOME_UNKNOWN", unknown_text);
       return finish(tx, fenced, post, job);
     }
-    exec_planned(tx, delay_target, row->target,
-                   (candidates ? check_interval : 5 * check_interval).count());
+    // Reads that fail are asked the less often the longer that goes on.
+    const auto pause = candidates ? check_interval
+                                  : std::clamp(row->age / 8, 5 * check_interval, 60 * check_interval);
+    exec_planned(tx, delay_target, row->target, pause.count());
     return finish(tx, fenced, post, job);
+  });
+}
+
+result<done> publish_repository::remember_wait(const job& job, attempt_id attempt, const account_wait& wait) {
+  return db_.transact("remember-wait", [&](pqxx::work& tx) -> result<done> {
+    exec_planned(tx, keep_account_wait, to_string(attempt), to_string(job.tenant), to_string(job.workspace),
+                 std::int64_t{wait.calls.count()}, std::int64_t{wait.uploads.count()});
+    return done{};
   });
 }
 
@@ -940,7 +1120,7 @@ result<publish_progress> publish_repository::give_up(const node_identity& me, co
       }
     }
     publish_progress out;
-    out.settled = roll_up(tx, *post, job, job_state::discarded, out.after_commit);
+    out.settled = !roll_up(tx, {{&*post, &job}}, job_state::discarded, out.after_commit).empty();
     return out;
   });
 }

@@ -17,15 +17,14 @@ public:
   result<std::vector<publish_plan>> plan(const node_identity& me, const std::vector<const job*>& jobs,
                                          const publish_rules& rules,
                                          std::chrono::milliseconds call_timeout) override;
-  result<publish_progress> record(const node_identity& me, const job& job, attempt_id attempt,
-                                  const result<public_post>& outcome,
-                                  std::chrono::milliseconds latency,
-                                  const publish_rules& rules) override;
+  result<recorded_outcomes> record(const node_identity& me, const std::vector<call_outcome>& outcomes,
+                                   const publish_rules& rules) override;
   result<publish_progress> record_check(const node_identity& me, const job& job,
                                         attempt_id attempt,
                                         const result<std::vector<public_post>>& candidates,
                                         std::chrono::milliseconds read_age,
                                         const publish_rules& rules) override;
+  result<done> remember_wait(const job& job, attempt_id attempt, const account_wait& wait) override;
   result<publish_progress> give_up(const node_identity& me, const job& job,
                                    const std::string& reason) override;
 

@@ -89,9 +89,9 @@ failure not_here(const char* what) {
 
 result<tenant_status>
 workspace_repository::find_tenant_status(const scope& s) {
-  return db_.transact(
-    "find-tenant-status", [&](pqxx::work& tx) -> result<tenant_status> {
-      const auto rows = tx.exec_params(tenant_status_sql, tenant_param(s));
+  return db_.read(
+    "find-tenant-status", [&](pqxx::transaction_base& tx) -> result<tenant_status> {
+      const auto rows = exec_planned(tx, tenant_status_sql, tenant_param(s));
       if (rows.empty())
         return not_here("tenant");
       // A status of a newer node opens no door.
@@ -103,10 +103,10 @@ workspace_repository::find_tenant_status(const scope& s) {
 result<workspace_gate> workspace_repository::find_access(const scope& s,
                                                          workspace_id id,
                                                          user_id user) {
-  return db_.transact(
-    "find-workspace-access", [&](pqxx::work& tx) -> result<workspace_gate> {
-      const auto rows = tx.exec_params(access_sql, tenant_param(s),
-                                       to_string(id), to_string(user));
+  return db_.read(
+    "find-workspace-access", [&](pqxx::transaction_base& tx) -> result<workspace_gate> {
+      const auto rows = exec_planned(tx, access_sql, tenant_param(s),
+                                     to_string(id), to_string(user));
       if (rows.empty())
         return not_here("workspace");
       return workspace_gate{id, read_role(rows[0]["role"])};

@@ -28,8 +28,10 @@ constexpr milliseconds sweep_look_back{5'000};
 constexpr milliseconds full_read_every{30'000};
 /// A read at a hint also meets what is in hand already. With little in hand
 /// each hint is acted on at once; with more, those of a burst share their
-/// reads, and reading takes at most a fifth of the time.
+/// reads, and reading takes at most a fifth of the time, with much in hand a
+/// twentieth.
 constexpr std::size_t little_in_hand = 32;
+constexpr std::size_t much_in_hand = 512;
 constexpr milliseconds read_spacing{10};
 /// A hint of the feed to itself: the read that was put off.
 constexpr std::int64_t put_off = -1;
@@ -490,7 +492,8 @@ void read_due(self_pointer self, read_kind how) {
   // What lies behind the last read is read at once; else nothing is lost by
   // looking again a moment later.
   const auto now = clock_now(self);
-  const auto next = state.last_read + std::max<time_point::duration>(read_spacing, 4 * state.read_took);
+  const auto pause = state.in_hand.size() > much_in_hand ? 19 : 4;
+  const auto next = state.last_read + std::max<time_point::duration>(read_spacing, pause * state.read_took);
   if (state.caught_up && state.in_hand.size() > little_in_hand && how != read_kind::full && now < next) {
     state.read_again = std::max(how, state.read_again.value_or(read_kind::next));
     if (!std::exchange(state.read_pending, true))

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "actors/jobs/lateness_alarm.hpp"
 #include "actors/timer.hpp"
 
 namespace carillon {
@@ -121,6 +122,7 @@ publish_sweep_actor::behavior_type publish_sweep(self_pointer self, engine_conte
     [self](atom::sweep) {
       repair(self);
       start_due(self);
+      look_at_lateness(self->state.context);
       self->delayed_send(self, self->state.context->settings.publish_sweep_every, atom::sweep_v);
     },
   };

@@ -1,5 +1,6 @@
 #include "actors/workspace/publisher.hpp"
 
+#include <algorithm>
 #include <deque>
 
 #include "domain/crash_point.hpp"
@@ -12,8 +13,8 @@ namespace {
 constexpr std::chrono::milliseconds shortest_call{500};
 constexpr std::chrono::milliseconds longest_read{10'000};
 constexpr std::chrono::milliseconds retry_write_after{500};
-/// Posts that one transaction plans.
-constexpr std::size_t most_planned = 32;
+/// Posts that one transaction plans, and outcomes that one writes.
+constexpr std::size_t most_at_once = 32;
 /// The reads go back a little further than the attempt: clocks differ.
 constexpr std::chrono::seconds read_margin{120};
 
@@ -23,6 +24,16 @@ struct run {
 };
 using run_ptr = std::shared_ptr<run>;
 
+/// What a network said, until it is written.
+struct heard {
+  run_ptr of;
+  attempt_id attempt;
+  result<public_post> said;
+  std::chrono::milliseconds latency{};
+  int tries = 0;
+};
+using heard_list = std::vector<heard>;
+
 struct publisher_state {
   static inline const char* name = "carillon.publisher";
 
@@ -31,6 +42,11 @@ struct publisher_state {
   job_feed_actor feed;
   int active = 0;
   std::deque<running_job_ptr> waiting;
+  /// Transactions under way. One of each kind at a time: what comes meanwhile
+  /// shares the next one, so they are the larger the longer the database takes.
+  int plans = 0;
+  int writes = 0;
+  heard_list unwritten;
   std::uint64_t calls_total = 0;
 };
 
@@ -71,34 +87,86 @@ void one_done(self_pointer self, const run_ptr& r, bool settled) {
     plan(self, {r});
 }
 
+void write_heard(self_pointer self, heard_list batch);
+
+void write_next(self_pointer self) {
+  auto& state = self->state;
+  if (state.writes > 0 || state.unwritten.empty())
+    return;
+  const auto incarnation_of = [](const heard& one) { return one.of->job->owner.incarnation; };
+  const auto begin = state.unwritten.begin();
+  const auto end = std::find_if(
+    begin, begin + static_cast<std::ptrdiff_t>(std::min(most_at_once, state.unwritten.size())),
+    [&, first = incarnation_of(*begin)](const heard& one) { return incarnation_of(one) != first; });
+  heard_list batch{std::make_move_iterator(begin), std::make_move_iterator(end)};
+  state.unwritten.erase(begin, end);
+  write_heard(self, std::move(batch));
+}
+
 /// Writes what was learned; tries again while it can, since a network's
 /// answer must not be lost to a moment's trouble with the database.
-void record(self_pointer self, const run_ptr& r, attempt_id attempt,
-            std::shared_ptr<const result<public_post>> outcome, std::chrono::milliseconds latency,
-            int tries = 0) {
+void record(self_pointer self, heard what) {
+  self->state.unwritten.push_back(std::move(what));
+  write_next(self);
+}
+
+/// Those that could not be written together are written one by one: one of
+/// them may be to blame.
+void not_written(self_pointer self, heard_list batch, const failure& why) {
+  const bool passes = why.code == errc::transient || why.code == errc::outcome_unknown || why.code == errc::throttled
+                      || why.code == errc::cancelled; // It waited too long for a connection.
+  const bool alone = batch.size() == 1;
+  for (auto& one : batch) {
+    if (!alone && !passes) {
+      write_heard(self, {std::move(one)});
+    } else if (passes && one.tries < 120) {
+      ++one.tries;
+      auto again = std::make_shared<heard>(std::move(one));
+      resume_later(self, retry_write_after, [self, again] { record(self, std::move(*again)); });
+    } else {
+      self->state.context->log->error("outcome-not-recorded", {{"job", to_string(one.of->job->work().id)},
+                                                               {"attempt", to_string(one.attempt)},
+                                                               {"error", why.detail}});
+      one_done(self, one.of, false);
+    }
+  }
+}
+
+void write_heard(self_pointer self, heard_list batch) {
   auto& state = self->state;
-  ask_database<publish_progress>(
-    self, state.context->databases.background, "record-outcome", state.context->settings.database_timeout,
-    [job = r->job, attempt, outcome, latency, &rules = state.context->settings.publishing](store& db) {
-      return db.publishing().record(job->owner, job->work(), attempt, *outcome, latency, rules);
+  ++state.writes;
+  auto shared = std::make_shared<heard_list>(std::move(batch));
+  ask_database<recorded_outcomes>(
+    self, state.context->databases.background, "record-outcomes", state.context->settings.database_timeout,
+    [shared, &rules = state.context->settings.publishing](store& db) {
+      std::vector<call_outcome> outcomes;
+      for (const auto& one : *shared)
+        outcomes.push_back({&one.of->job->work(), one.attempt, &one.said, one.latency});
+      return db.publishing().record(shared->front().of->job->owner, outcomes, rules);
     },
-    [self, r, attempt, outcome, latency, tries](result<publish_progress> progress) {
-      if (progress) {
-        pass_on(self, progress->after_commit);
-        one_done(self, r, progress->settled);
-        return;
+    [self, shared](result<recorded_outcomes> recorded) {
+      --self->state.writes;
+      if (recorded) {
+        pass_on(self, recorded->after_commit);
+        for (std::size_t i = 0; i < shared->size(); ++i)
+          one_done(self, (*shared)[i].of, recorded->settled[i]);
+      } else {
+        not_written(self, std::move(*shared), recorded.error());
       }
-      const auto code = progress.error().code;
-      if ((code == errc::transient || code == errc::outcome_unknown || code == errc::throttled) && tries < 120) {
-        resume_later(self, retry_write_after,
-                     [=] { record(self, r, attempt, outcome, latency, tries + 1); });
-        return;
-      }
-      self->state.context->log->error("outcome-not-recorded",
-                                      {{"job", to_string(r->job->work().id)},
-                                       {"attempt", to_string(attempt)},
-                                       {"error", progress.error().detail}});
-      one_done(self, r, false);
+      write_next(self);
+    });
+}
+
+/// For whoever plans next, here or on another node. Lost to a moment's trouble
+/// with the database it costs a call that the network refuses.
+void remember_wait(self_pointer self, const run_ptr& r, attempt_id attempt, account_wait wait) {
+  auto& state = self->state;
+  ask_database<done>(
+    self, state.context->databases.background, "remember-wait", state.context->settings.database_timeout,
+    [job = r->job, attempt, wait](store& db) { return db.publishing().remember_wait(job->work(), attempt, wait); },
+    [log = state.context->log, attempt](const result<done>& kept) {
+      if (!kept)
+        log->warn("account-wait-not-kept", {{"attempt", to_string(attempt)}, {"error", kept.error().detail}});
     });
 }
 
@@ -109,9 +177,8 @@ void call(self_pointer self, const run_ptr& r, planned_call planned,
     deadline - lease_clock::steady::now());
   if (left < shortest_call) {
     // The licence ran out before it was used: certainly not sent.
-    record(self, r, planned.attempt,
-           std::make_shared<result<public_post>>(failure{errc::transient, "the lease left no time for the call", {}, std::chrono::milliseconds{0}}),
-           std::chrono::milliseconds{0});
+    record(self, {r, planned.attempt,
+                  failure{errc::transient, "the lease left no time for the call", {}, std::chrono::milliseconds{0}}});
     return;
   }
   ++state.calls_total;
@@ -119,10 +186,11 @@ void call(self_pointer self, const run_ptr& r, planned_call planned,
   const auto begun = lease_clock::steady::now();
   const auto platform = planned.post.account.platform;
   const auto& gateway = state.context->gateways.at(platform);
+  const auto account = planned.post.account;
   gateway->publish(
     std::move(planned.post),
-    [handle = job_runner_actor{self}, self, r, attempt = planned.attempt, begun, platform, due = planned.due,
-     measured = state.context->measured](result<public_post> outcome) {
+    [handle = job_runner_actor{self}, self, r, attempt = planned.attempt, begun, platform, due = planned.due, gateway,
+     account, measured = state.context->measured](result<public_post> outcome) {
       if (outcome) {
         crash_point(crash_points::after_accept);
         if (due)
@@ -130,9 +198,11 @@ void call(self_pointer self, const run_ptr& r, planned_call planned,
       }
       const auto latency = std::chrono::duration_cast<std::chrono::milliseconds>(
         lease_clock::steady::now() - begun);
-      resume(handle, [self, r, attempt, latency,
-                      shared = std::make_shared<const result<public_post>>(std::move(outcome))] {
-        record(self, r, attempt, shared, latency);
+      auto what = std::make_shared<heard>(heard{r, attempt, std::move(outcome), latency});
+      resume(handle, [self, what, wait = gateway->take_learned_wait(account)] {
+        if (!wait.is_none())
+          remember_wait(self, what->of, what->attempt, wait);
+        record(self, std::move(*what));
       });
     });
 }
@@ -224,6 +294,7 @@ void plan(self_pointer self, std::vector<run_ptr> runs) {
       finish(self, r, job_report::kind::postponed, {}, std::chrono::milliseconds{1'000});
     return;
   }
+  ++state.plans;
   const auto deadline = lease_clock::steady::now() + timeout;
   std::vector<running_job_ptr> jobs;
   for (const auto& r : runs)
@@ -237,30 +308,31 @@ void plan(self_pointer self, std::vector<run_ptr> runs) {
       return db.publishing().plan(jobs.front()->owner, works, rules, timeout);
     },
     [self, runs = std::move(runs), deadline](result<std::vector<publish_plan>> planned) {
-      if (!planned) {
+      --self->state.plans;
+      if (!planned)
         plan_failed(self, runs, planned.error());
-        return;
-      }
-      for (std::size_t i = 0; i < runs.size(); ++i)
-        carry_out(self, runs[i], std::move((*planned)[i]), deadline);
+      else
+        for (std::size_t i = 0; i < runs.size(); ++i)
+          carry_out(self, runs[i], std::move((*planned)[i]), deadline);
+      start_next(self);
     },
     db_lane::urgent);
 }
 
 void start_next(self_pointer self) {
   auto& state = self->state;
+  if (state.plans > 0)
+    return;
   std::vector<run_ptr> runs;
   while (!state.waiting.empty() && state.active < state.context->hot.publishing_per_workspace.load()
-         && runs.size() < most_planned
+         && runs.size() < most_at_once
          && (runs.empty() || state.waiting.front()->owner.incarnation == runs.front()->job->owner.incarnation)) {
     runs.push_back(std::make_shared<run>(run{std::move(state.waiting.front()), 0}));
     state.waiting.pop_front();
     ++state.active;
   }
-  if (runs.empty())
-    return;
-  plan(self, std::move(runs));
-  start_next(self);
+  if (!runs.empty())
+    plan(self, std::move(runs));
 }
 
 job_runner_actor::behavior_type publisher(self_pointer self, engine_context_ptr context,

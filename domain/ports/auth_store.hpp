@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace carillon {
 
@@ -46,6 +47,12 @@ struct stored_token {
   std::string user_name;
   std::string user_email;
   tenant_role role = tenant_role::member;
+};
+
+/// A token, its owner, and the status of his organisation; none: it is gone.
+struct token_holder {
+  stored_token token;
+  std::optional<tenant_status> tenant;
 };
 
 struct new_token {
@@ -97,9 +104,15 @@ public:
   virtual result<std::optional<stored_token>>
   find_token_by_hash(const scope& s, const std::string& secret_hash) = 0;
 
+  /// Those of `ids` that find_token finds, each once.
+  virtual result<std::vector<token_holder>> find_holders(const scope& s, const std::vector<std::int64_t>& ids) = 0;
+
   /// Sets `last_used_at`, unless that is less than a minute old. With a
   /// maintenance scope also of an admin's token.
   virtual result<done> touch_token(const scope& s, std::int64_t id) = 0;
+
+  /// The same for many; one that another call is about to set is left to it.
+  virtual result<done> touch_tokens(const scope& s, const std::vector<std::int64_t>& ids) = 0;
 
   /// The e-mail in any case; the oldest user where tenants share one.
   virtual result<std::optional<credentials>>

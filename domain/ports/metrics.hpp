@@ -29,6 +29,9 @@ public:
 
   /// `actor` is a kind of actor ("publisher", "workspace", ...).
   virtual void actor_restarted(std::string_view actor) noexcept = 0;
+
+  /// The circuit of a server of a social network has opened, or closed again.
+  virtual void host_circuit(bool opened) noexcept = 0;
 };
 
 /// Keeps nothing.
@@ -41,6 +44,8 @@ public:
   void post_accepted(network, instant) noexcept override {
   }
   void actor_restarted(std::string_view) noexcept override {
+  }
+  void host_circuit(bool) noexcept override {
   }
 };
 

@@ -39,6 +39,42 @@ struct notification_page {
   std::int64_t total = 0;
 };
 
+/// What one user has been told.
+struct mailbox {
+  tenant_id tenant;
+  user_id user;
+};
+
+/// A page of it, newest first, without filter.
+struct mailbox_page {
+  mailbox whose;
+  int page = 1; ///< From 1.
+  int per_page = 20;
+};
+
+/// A row, and which state of it: any change of the row changes the number.
+struct row_version {
+  notification_id id;
+  std::uint32_t number = 0;
+  bool operator==(const row_version&) const = default;
+};
+
+/// What a mailbox_page shows, without the rows themselves.
+struct mailbox_index {
+  std::vector<row_version> items;
+  std::int64_t total = 0;
+};
+
+struct mailbox_item {
+  mailbox whose;
+  notification_id id;
+};
+
+struct versioned_notification {
+  row_version version;
+  notification item; ///< Without failed_at and failure_reason.
+};
+
 struct notification_preference {
   uuid id;
   user_id user;
@@ -171,6 +207,16 @@ public:
   virtual result<notification_page>
   list(const scope& s, user_id user, const notification_filter& filter) = 0;
   virtual result<std::int64_t> unread_count(const scope& s, user_id user) = 0;
+
+  /// unread_count and list for many at once, one each and in their order.
+  /// With a maintenance scope of several tenants, each within his own.
+  virtual result<std::vector<std::int64_t>> unread_counts(const scope& s, const std::vector<mailbox>& whose) = 0;
+  virtual result<std::vector<mailbox_index>> newest(const scope& s, const std::vector<mailbox_page>& pages) = 0;
+
+  /// Rows that newest() named, as they are now; those that are gone by then
+  /// are left out. In no order.
+  virtual result<std::vector<versioned_notification>> load_items(const scope& s, const std::vector<mailbox_item>& items)
+    = 0;
 
   /// Newest first.
   virtual result<std::vector<notification>>

@@ -63,6 +63,21 @@ struct publish_plan {
   hints after_commit;
 };
 
+/// What a network said to one call.
+struct call_outcome {
+  const carillon::job* job;
+  attempt_id attempt;
+  const result<public_post>* said;
+  std::chrono::milliseconds latency{};
+};
+
+/// After several outcomes.
+struct recorded_outcomes {
+  /// Of each one's post, in their order: no target is left, it was rolled up.
+  std::vector<bool> settled;
+  hints after_commit;
+};
+
 /// After one outcome.
 struct publish_progress {
   bool settled = false; ///< That was the last target: rolled up.
@@ -92,13 +107,11 @@ public:
                                                  const publish_rules& rules, std::chrono::milliseconds call_timeout)
     = 0;
 
-  /// Writes what the network said. Learned facts are written also when the
-  /// fence is lost; retry and roll-up only under the fence.
-  virtual result<publish_progress> record(const node_identity& me, const job& job,
-                                          attempt_id attempt,
-                                          const result<public_post>& outcome,
-                                          std::chrono::milliseconds latency,
-                                          const publish_rules& rules)
+  /// Writes what the network said to calls of one workspace, all in one
+  /// transaction. Learned facts are written also when the fence is lost;
+  /// retry and roll-up only under the fence.
+  virtual result<recorded_outcomes> record(const node_identity& me, const std::vector<call_outcome>& outcomes,
+                                           const publish_rules& rules)
     = 0;
 
   /// Writes what a read-back saw: `candidates` are public posts of the
@@ -110,6 +123,11 @@ public:
                                                 std::chrono::milliseconds read_age,
                                                 const publish_rules& rules)
     = 0;
+
+  /// Keeps what a network asked of the account of `attempt`, so that nobody
+  /// who plans its posts, on this node or the next owner, calls before. What
+  /// was learned is not fenced.
+  virtual result<done> remember_wait(const job& job, attempt_id attempt, const account_wait& wait) = 0;
 
   /// The permanent-failure hook: what is still publishing fails, the post is
   /// rolled up, the job becomes a dead letter. Fenced.

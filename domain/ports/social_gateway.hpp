@@ -34,6 +34,8 @@ struct outgoing_media {
 
 struct outgoing_post {
   account_credentials account;
+  /// Whose post it is: what one may use up of what all share is bounded.
+  workspace_id workspace{};
   std::string text;
   std::vector<outgoing_media> media;
   /// Same target and revision, same key (RFC draft idempotency-key-header).
@@ -50,6 +52,9 @@ struct outgoing_post {
   std::string visibility{};
   /// W3C traceparent of the request that caused this, passed on.
   std::string correlation_id;
+  /// It has waited so long that it is sent also to a server that is known to
+  /// be down: only a call can bring it to its end.
+  bool has_waited_enough = false;
   /// The whole call, uploads included, ends within this time.
   std::chrono::milliseconds timeout{30'000};
 };
@@ -68,6 +73,17 @@ struct public_post {
   std::string in_reply_to{};
 };
 
+/// How long a network wants to be left alone by an account.
+struct account_wait {
+  std::chrono::milliseconds calls{0};
+  /// Where uploads are counted apart: holds back only posts with files.
+  std::chrono::milliseconds uploads{0};
+
+  bool is_none() const noexcept {
+    return calls.count() <= 0 && uploads.count() <= 0;
+  }
+};
+
 /// Callbacks run on the outbound thread, exactly once, and must not block.
 class social_gateway {
 public:
@@ -78,12 +94,18 @@ public:
 
   virtual network platform() const noexcept = 0;
 
+  /// What the network has asked of this account since this was asked last;
+  /// zeros when nothing that is worth to be remembered. Safe from any thread.
+  virtual account_wait take_learned_wait(const account_credentials&) {
+    return {};
+  }
+
   /// Failures: throttled (429, with retry_after), transient (the request was
   /// certainly not carried out: no connection, 503), permanent (the network
   /// refused; `detail` says why), unauthorized (401/403), outcome_unknown
   /// (sent, but no readable answer), cancelled (not sent, as the network had
-  /// asked this account to wait; `retry_after` is what is left of that). Never
-  /// sends the same call twice.
+  /// asked this account to wait, or its server does not answer at present;
+  /// `retry_after` is when to come back). Never sends the same call twice.
   /// The failure is the first post's: once that is public the answer is the
   /// post, and what became of the rest is in `left_out`.
   virtual void publish(outgoing_post post, publish_callback done) = 0;

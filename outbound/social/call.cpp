@@ -6,6 +6,14 @@
 
 namespace carillon::outbound {
 
+namespace {
+
+/// A call whose time passed while it waited for its turn was never begun: the
+/// next one comes a little later.
+constexpr std::chrono::milliseconds no_turn_pause{2'000};
+
+} // namespace
+
 errc softened(errc code, effect what) noexcept {
   return code == errc::outcome_unknown && what == effect::none ? errc::transient : code;
 }
@@ -17,7 +25,6 @@ errc code_of_status(int status, effect what) noexcept {
       return errc::unauthorized;
     case 408: // gave up waiting for the request
     case 425: // will not run the risk of a replayed request
-    case 503:
       return errc::transient;
     case 429:
       return errc::throttled;
@@ -36,6 +43,8 @@ std::optional<failure> failure_of_delivery(const http_response& response, effect
     case delivery::not_sent: {
       // An address that is refused or makes no sense is so the next time too.
       const bool never = response.why == errc::invalid_argument || response.why == errc::forbidden;
+      if (!never && !response.tried)
+        return failure{errc::cancelled, "not sent: " + one_line(response.detail), {}, no_turn_pause};
       return failure{never ? errc::permanent : errc::transient, "not sent: " + one_line(response.detail), {}, {}};
     }
     case delivery::no_answer:

@@ -84,7 +84,7 @@ constexpr auto insert_targets = R"sql(
 )sql";
 
 constexpr auto set_due = R"sql(
-  UPDATE carillon.posts SET scheduled_at = date_trunc('milliseconds', clock_timestamp() + $1 * interval '1 second')
+  UPDATE carillon.posts SET scheduled_at = date_trunc('milliseconds', statement_timestamp() + $1 * interval '1 second')
   WHERE scheduled_at = 'infinity'
 )sql";
 

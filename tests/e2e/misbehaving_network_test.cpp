@@ -1,7 +1,11 @@
 // Networks that accept and then say nothing, show posts late, or ignore
 // idempotency keys never get a post twice.
 
+#include <atomic>
+
+#include "domain/clock.hpp"
 #include "tests/e2e/main_job_fixture.hpp"
+#include "tests/support/scripted_server.hpp"
 
 namespace carillon {
 
@@ -57,6 +61,73 @@ TEST_F(MisbehavingNetworkTest, TwoNetworksWithFaultsOfEveryKindGetEachPostOnce) 
   ASSERT_TRUE(settled()) << node.self().output();
   expect_each_exactly_once(30);
   EXPECT_EQ(count("post_targets WHERE platform_code = 'bluesky' AND external_post_id LIKE 'at://%'"), 15);
+}
+
+TEST_F(MisbehavingNetworkTest, PostsWaitForAServerThatIsDownAndGoOutOnceWhenItIsBack) {
+  network.stop();
+  schedule_posts(40, add_accounts(4), "now() + interval '1 second'");
+  test::carillon_node node{db.url(), folder.path(), {{"CARILLON_PUBLISHING__RETRY_DELAYS", "3s, 3s, 3s, 3s, 3s, 3s"}}};
+  const auto metrics = [&] { return node.internal().get("/metrics").body; };
+  ASSERT_TRUE(test::eventually([&] { return count("publish_attempts WHERE error_code = 'NOT_SENT'") > 0; }))
+    << node.self().output();
+  EXPECT_NE(metrics().find("carillon_host_circuits_open 1"), std::string::npos);
+  network.start();
+  ASSERT_TRUE(settled()) << node.self().output();
+  expect_each_exactly_once(40);
+  EXPECT_NE(metrics().find("carillon_host_circuits_open 0"), std::string::npos);
+  EXPECT_NE(node.self().output().find("host-circuit-opened"), std::string::npos);
+  EXPECT_NE(node.self().output().find("host-circuit-closed"), std::string::npos);
+}
+
+TEST_F(MisbehavingNetworkTest, ALargeBurstOfOneAccountIsSpreadAndEachPostIsSentOnce) {
+  std::atomic<int> made{0};
+  test::scripted_server counting{[&](test::scripted_exchange& e) {
+    test::scripted_request q;
+    while (e.receive(q)) {
+      const auto n = ++made;
+      const auto now = system_clock{}.now();
+      const nlohmann::json status{{"id", std::to_string(n)},
+                                  {"url", "https://counting.invalid/" + std::to_string(n)},
+                                  {"content", nlohmann::json::parse(q.body).at("status")},
+                                  {"created_at", format_api_time(now)}};
+      e.send(test::http_answer(200, status.dump(),
+                               {"X-RateLimit-Limit: 300", "X-RateLimit-Remaining: " + std::to_string(300 - n),
+                                "X-RateLimit-Reset: " + format_api_time(now + std::chrono::seconds{200})}));
+    }
+  }};
+  const auto account = add_account();
+  db.exec("UPDATE carillon.social_accounts SET metadata = jsonb_build_object('instance_url', "
+          + test::sql_literal(counting.url()) + ")");
+  schedule_posts(90, {account}, "now() + interval '1 second'");
+  test::carillon_node node{db.url(), folder.path()};
+  ASSERT_TRUE(settled()) << node.self().output();
+  EXPECT_EQ(count("posts WHERE status = 'published'"), 90);
+  EXPECT_EQ(made, 90);
+  EXPECT_EQ(count("post_targets WHERE retry_count > 0"), 0);
+  const auto held = count("publish_attempts WHERE error_code = 'NOT_SENT'");
+  EXPECT_GE(held, 10) << "30 may go at once, and those that were under way before the first answer";
+  EXPECT_LE(held, 60) << "each has a slot of its own: nobody asks twice";
+}
+
+TEST_F(MisbehavingNetworkTest, ANodeThatTakesOverDoesNotCallAnAccountThatWasAskedToWait) {
+  network.misbehave({{"rate_429", 1.0}, {"retry_after", 600}});
+  const auto account = add_account();
+  schedule_posts(1, {account}, "now() + interval '1 second'", "first");
+  {
+    test::carillon_node first{db.url(), folder.path()};
+    ASSERT_TRUE(test::eventually([&] { return count("social_accounts WHERE calls_wait_until > now() + interval '500 seconds'") == 1; }))
+      << first.self().output();
+  }
+  network.misbehave(nlohmann::json::object());
+  schedule_posts(3, {account}, "now()", "second");
+  schedule_posts(1, {add_account()}, "now()", "of another account");
+  test::carillon_node second{db.url(), folder.path()};
+  ASSERT_TRUE(test::eventually([&] {
+    return count("post_targets WHERE status = 'publishing' AND next_action_at > now() + interval '400 seconds'") == 4
+           && count("posts WHERE status = 'published'") == 1;
+  })) << second.self().output();
+  EXPECT_EQ(network.counts().size(), 1u);
+  EXPECT_EQ(count("publish_attempts"), 2) << "of the first post's only call, and of the other account's";
 }
 
 TEST_F(MisbehavingNetworkTest, AServerAtAPrivateAddressIsNotCalledUnlessItIsAllowed) {

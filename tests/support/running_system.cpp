@@ -35,10 +35,23 @@ std::string carillon_binary() {
   return std::string{CARILLON_BINARY_DIR} + "/app/carillon";
 }
 
-sandbox_network::sandbox_network(const std::filesystem::path& folder)
-  : process_(std::make_unique<process>(
-      std::vector<std::string>{carillon_binary(), "sandbox-network", "--port", "0"},
-      std::map<std::string, std::string>{}, next_log(folder, "sandbox"))) {
+sandbox_network::sandbox_network(const std::filesystem::path& folder) : folder_(folder) {
+  start_at("0");
+}
+
+void sandbox_network::stop() {
+  process_->signal(SIGKILL);
+  process_->wait();
+}
+
+void sandbox_network::start() {
+  start_at(url_.substr(url_.rfind(':') + 1));
+}
+
+void sandbox_network::start_at(const std::string& port) {
+  process_ = std::make_unique<process>(
+    std::vector<std::string>{carillon_binary(), "sandbox-network", "--port", port},
+    std::map<std::string, std::string>{}, next_log(folder_, "sandbox"));
   const bool up = eventually([this] {
     const auto output = process_->output();
     const auto begin = output.find("http://");

@@ -21,12 +21,18 @@ public:
   }
   /// Sets misbehaviour (POST /sandbox/faults).
   void misbehave(const nlohmann::json& faults);
+  /// Kills it; its port refuses until `start` brings an empty one back there.
+  void stop();
+  void start();
   /// Every post it has accepted, visible yet or not.
   nlohmann::json posts() const;
   /// Posts by their text.
   std::map<std::string, int> counts() const;
 
 private:
+  void start_at(const std::string& port);
+
+  std::filesystem::path folder_;
   std::unique_ptr<process> process_;
   std::string url_;
 };

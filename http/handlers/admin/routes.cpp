@@ -2,11 +2,13 @@
 
 #include "http/handlers/admin/jobs.hpp"
 #include "http/handlers/admin/mail.hpp"
+#include "http/handlers/admin/publishing.hpp"
 #include "http/handlers/admin/session.hpp"
 
 namespace carillon::http {
 
-std::vector<route> admin_routes(password_hasher& passwords, const auth_settings& settings) {
+std::vector<route> admin_routes(password_hasher& passwords, const auth_settings& settings,
+                                std::chrono::milliseconds late_after) {
   const std::string auth = "/api/v1/admin/auth";
   const std::string jobs = "/api/v1/admin/jobs";
   std::vector<route> out{
@@ -24,6 +26,8 @@ std::vector<route> admin_routes(password_hasher& passwords, const auth_settings&
     {"GET", jobs + "/{job}", access::admin, admin_jobs::run_show},
     {"GET", "/api/v1/admin/mail/suppressions", access::admin, admin_mail::run_list_suppressions},
     {"POST", "/api/v1/admin/mail/suppressions/lift", access::admin_writer, admin_mail::run_lift_suppression},
+    {"GET", "/api/v1/admin/publishing/lateness", access::admin,
+     [late_after](call& c) { return admin_publishing::run_lateness(c, late_after); }},
   };
   const std::initializer_list<std::pair<const char*, job_action>> actions{
     {"/retry", job_action::retry}, {"/cancel", job_action::cancel}, {"/discard", job_action::discard}};

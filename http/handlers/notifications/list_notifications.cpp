@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <memory>
+#include <unordered_map>
 
 #include "domain/text.hpp"
 #include "http/handlers/notifications/notification_json.hpp"
+#include "http/handlers/notifications/rendered_pages.hpp"
 
 namespace carillon::http::notifications {
 
@@ -14,6 +17,8 @@ constexpr int default_per_page = 20;
 constexpr int default_limit = 10;
 constexpr int max_limit = 50;
 constexpr std::size_t max_search = 255;
+/// Of what users saw lately: some thousand pages.
+constexpr std::size_t most_rendered_bytes = 24 * 1024 * 1024;
 constexpr std::size_t date_length = std::string_view{"2026-02-07"}.size();
 
 std::optional<bool> parse_flag(const std::string& text) {
@@ -48,6 +53,54 @@ notification_filter::column parse_column(const std::string& text) {
   if (text == "title")
     return title;
   return created_at;
+}
+
+reply answer_page(const request& req, const notification_page& page, const page_request& asked) {
+  return paginated_text(req, render_text(page.items), std::ssize(page.items), asked, page.total);
+}
+
+/// The rows of each page, `[...]`. Those of a page that is not in `rendered` come
+/// from the database: one that is gone by then is left out.
+result<std::vector<rendered_pages::text_ptr>> texts_of(store& db, const scope& s,
+                                                       const std::vector<mailbox_page>& asked,
+                                                       const std::vector<mailbox_index>& pages,
+                                                       rendered_pages& rendered) {
+  std::vector<rendered_pages::text_ptr> out(pages.size());
+  std::vector<mailbox_item> wanted;
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    out[i] = rendered.find(asked[i], pages[i].items);
+    if (!out[i])
+      for (const auto& row : pages[i].items)
+        wanted.push_back({asked[i].whose, row.id});
+  }
+  std::unordered_map<notification_id, versioned_notification> loaded;
+  if (!wanted.empty()) {
+    auto rows = db.notifications().load_items(s, wanted);
+    if (!rows)
+      return std::move(rows).error();
+    for (auto& row : *rows)
+      loaded.insert_or_assign(row.version.id, std::move(row));
+  }
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    if (out[i])
+      continue;
+    std::vector<notification> shown;
+    std::vector<row_version> versions;
+    for (const auto& row : pages[i].items)
+      if (const auto found = loaded.find(row.id); found != loaded.end()) {
+        shown.push_back(found->second.item);
+        versions.push_back(found->second.version);
+      }
+    out[i] = std::make_shared<const std::string>(render_text(shown));
+    rendered.keep(asked[i], std::move(versions), out[i]);
+  }
+  return out;
+}
+
+reply answer_count(std::int64_t count) {
+  reply out;
+  out.raw = R"({"success":true,"message":"OK","data":{"count":)" + std::to_string(count) + "}}";
+  return out;
 }
 
 } // namespace
@@ -85,8 +138,7 @@ result<reply> run_list(call& c) {
   auto page = c.db.notifications().list(c.tenant_scope(), c.who.user, filter);
   if (!page)
     return std::move(page).error();
-  return paginated(c.req, render(page->items), {filter.page, filter.per_page},
-                   page->total);
+  return answer_page(c.req, *page, {filter.page, filter.per_page});
 }
 
 result<reply> run_unread_count(call& c) {
@@ -94,7 +146,56 @@ result<reply> run_unread_count(call& c) {
     = c.db.notifications().unread_count(c.tenant_scope(), c.who.user);
   if (!count)
     return std::move(count).error();
-  return ok({{"count", *count}});
+  return answer_count(*count);
+}
+
+shared_read share_unread_count() {
+  return {[](const request&) { return true; },
+          [](store& db, const std::vector<shared_call>& calls) -> result<std::vector<reply>> {
+            std::vector<mailbox> whose;
+            whose.reserve(calls.size());
+            for (const auto& one : calls)
+              whose.push_back({one.who.tenant, one.who.user});
+            const auto counts
+              = db.notifications().unread_counts(scope::maintenance("unread counts of several callers"), whose);
+            if (!counts)
+              return counts.error();
+            std::vector<reply> out;
+            out.reserve(calls.size());
+            for (const auto count : *counts)
+              out.push_back(answer_count(count));
+            return out;
+          }};
+}
+
+shared_read share_list() {
+  auto rendered = std::make_shared<rendered_pages>(most_rendered_bytes);
+  return {[](const request& req) {
+            return std::all_of(req.query.begin(), req.query.end(), [](const auto& parameter) {
+              return parameter.first == "page" || parameter.first == "per_page";
+            });
+          },
+          [rendered](store& db, const std::vector<shared_call>& calls) -> result<std::vector<reply>> {
+            std::vector<mailbox_page> asked;
+            asked.reserve(calls.size());
+            for (const auto& one : calls) {
+              const auto page = read_page(one.req, default_per_page);
+              asked.push_back({{one.who.tenant, one.who.user}, page.page, page.per_page});
+            }
+            const auto everyone = scope::maintenance("lists of several callers");
+            const auto pages = db.notifications().newest(everyone, asked);
+            if (!pages)
+              return pages.error();
+            auto texts = texts_of(db, everyone, asked, *pages, *rendered);
+            if (!texts)
+              return std::move(texts).error();
+            std::vector<reply> out;
+            out.reserve(calls.size());
+            for (std::size_t i = 0; i < calls.size(); ++i)
+              out.push_back(paginated_text(calls[i].req, *(*texts)[i], std::ssize((*pages)[i].items),
+                                           {asked[i].page, asked[i].per_page}, (*pages)[i].total));
+            return out;
+          }};
 }
 
 result<reply> run_recent(call& c) {

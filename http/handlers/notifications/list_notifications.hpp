@@ -16,6 +16,11 @@ int parse_limit(const request& req);
 
 result<reply> run_list(call& c);
 result<reply> run_unread_count(call& c);
+
+/// For many callers at once: counts, and lists without a filter in the order
+/// that they have when nothing is asked.
+shared_read share_unread_count();
+shared_read share_list();
 result<reply> run_recent(call& c);
 
 } // namespace carillon::http::notifications

@@ -13,9 +13,9 @@ namespace carillon::http {
 std::vector<route> notification_routes() {
   const std::string base = "/api/v1/notifications";
   return {
-    {"GET", base, access::token, notifications::run_list},
-    {"GET", base + "/unread-count", access::token,
-     notifications::run_unread_count},
+    {.method = "GET", .pattern = base, .run = notifications::run_list, .shared = notifications::share_list()},
+    {.method = "GET", .pattern = base + "/unread-count", .run = notifications::run_unread_count,
+     .shared = notifications::share_unread_count()},
     {"GET", base + "/recent", access::token, notifications::run_recent},
     {"POST", base + "/read-all", access::token, notifications::run_mark_all},
     {"POST", base + "/read-multiple", access::token,

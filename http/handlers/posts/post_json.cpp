@@ -43,6 +43,8 @@ std::string outcome_of(const publish_attempt& a) {
 json error_text_of(const publish_attempt& a) {
   if (a.state == "refused")
     return or_null(a.error_message);
+  if (a.state == "failed" && a.error_code == "NOT_SENT")
+    return "Not sent: the network had asked to wait, or its server does not answer at present.";
   if (a.state == "failed")
     return a.error_code == "THROTTLED" ? "The network asked to slow down." : "The network could not be reached.";
   if (a.state == "unknown" || a.state == "abandoned")

@@ -13,7 +13,7 @@
 #include "outbound/social/call.hpp"
 #include "outbound/social/graphemes.hpp"
 #include "outbound/social/parts.hpp"
-#include "outbound/social/rate_memory.hpp"
+#include "outbound/social/rate_budgets.hpp"
 
 namespace carillon::outbound {
 
@@ -28,6 +28,7 @@ constexpr std::size_t bytes_per_grapheme = 10; ///< 3,000 bytes for 300.
 constexpr std::size_t most_pictures = 4;
 constexpr std::size_t most_picture_bytes = 4 * 1024 * 1024;
 constexpr std::size_t most_resolved_handles = 20;
+constexpr std::int64_t points_per_record = 3;
 constexpr std::chrono::milliseconds longest_lookup{3'000};
 constexpr std::size_t most_listed_posts = 200;
 
@@ -90,8 +91,8 @@ std::optional<std::string> read_picture(const std::string& path) {
 /// other. Kept alive by the callbacks it waits for; runs on the loop's thread.
 class bluesky_publish : public std::enable_shared_from_this<bluesky_publish> {
 public:
-  bluesky_publish(http_client& http, const clock_port& clock, const bluesky_options& options,
-                  std::shared_ptr<bluesky::sessions> sessions, std::shared_ptr<rate_memory> rates, outgoing_post post,
+  bluesky_publish(const social_http& http, const clock_port& clock, const bluesky_options& options,
+                  std::shared_ptr<bluesky::sessions> sessions, std::shared_ptr<rate_budgets> rates, outgoing_post post,
                   social_gateway::publish_callback done)
     : http_(http),
       clock_(clock),
@@ -104,13 +105,18 @@ public:
   }
 
   void start() {
-    if (auto closed = rates_->refusal(post_.account))
-      return fail(std::move(*closed));
     if (auto refusal = bluesky_refusal_of(post_))
       return fail(std::move(*refusal));
     parts_ = bluesky_parts_of(post_);
     for (const auto& text : parts_.texts)
       facets_.push_back(bluesky::find_facets(text));
+    auto permit = rates_->admit(post_, cost());
+    if (!permit)
+      return fail(std::move(permit).error());
+    permit_ = std::move(*permit);
+    if (!post_.has_waited_enough)
+      if (auto down = http_.circuits().refusal(post_.account.instance_url, time_left(deadline_)))
+        return fail(std::move(*down));
     log_in();
   }
 
@@ -125,6 +131,12 @@ private:
     done_(std::move(first_));
   }
 
+  /// Of the account three points a record, of this address everything.
+  rate_budgets::cost cost() const {
+    const auto records = static_cast<std::int64_t>(parts_.texts.size());
+    return {points_per_record * records, 0, records + static_cast<std::int64_t>(post_.media.size())};
+  }
+
   bool is_late() const {
     return time_left(deadline_) < least_time();
   }
@@ -137,8 +149,12 @@ private:
     if (is_late())
       return fail(out_of_time("the session"));
     sessions_->ask(post_.account, time_left(deadline_), [self = shared_from_this()](result<bluesky::session> s) {
-      if (!s)
+      if (!s) {
+        // Too many sessions for one account: it is left alone as with posts.
+        if (s.error().code == errc::throttled && s.error().retry_after)
+          self->rates_->close(self->post_.account, rate_scope::account, *s.error().retry_after);
         return self->fail(std::move(s).error());
+      }
       self->session_ = std::move(*s);
       self->next();
     });
@@ -170,7 +186,8 @@ private:
 
   void send(http_request req, response_handler take) {
     http_.send(std::move(req), [self = shared_from_this(), take](const http_response& response) {
-      self->rates_->learn(self->post_.account, response, self->clock_.now());
+      const auto scope = take == &bluesky_publish::take_put ? rate_scope::account : rate_scope::host;
+      self->rates_->learn(self->post_.account, scope, response, self->clock_.now());
       if (!bluesky::is_session_refused(response) || self->has_renewed_)
         return (self.get()->*take)(response);
       // Not carried out, so the same step may be sent once more.
@@ -345,14 +362,15 @@ private:
     });
   }
 
-  http_client& http_;
+  const social_http http_;
   const clock_port& clock_;
   const bluesky_options options_;
   std::shared_ptr<bluesky::sessions> sessions_;
-  std::shared_ptr<rate_memory> rates_;
+  std::shared_ptr<rate_budgets> rates_;
   outgoing_post post_;
   social_gateway::publish_callback done_;
   bluesky_steady::time_point deadline_;
+  rate_budgets::permit permit_;
   post_parts parts_;
   std::vector<std::vector<bluesky::facet>> facets_; ///< By part.
   bluesky::session session_;
@@ -371,7 +389,7 @@ private:
 /// Reads a post's records, the first one and those that follow it.
 class bluesky_search : public std::enable_shared_from_this<bluesky_search> {
 public:
-  bluesky_search(http_client& http, const clock_port& clock, outgoing_post post, std::chrono::milliseconds timeout,
+  bluesky_search(const social_http& http, const clock_port& clock, outgoing_post post, std::chrono::milliseconds timeout,
                  social_gateway::list_callback done)
     : http_(http),
       clock_(clock),
@@ -416,7 +434,7 @@ private:
     done_(std::vector<public_post>{first_});
   }
 
-  http_client& http_;
+  const social_http http_;
   const clock_port& clock_;
   outgoing_post post_;
   post_parts parts_;
@@ -428,7 +446,7 @@ private:
 
 class bluesky_listing : public std::enable_shared_from_this<bluesky_listing> {
 public:
-  bluesky_listing(http_client& http, const clock_port& clock, account_credentials account, instant since,
+  bluesky_listing(const social_http& http, const clock_port& clock, account_credentials account, instant since,
                   std::chrono::milliseconds timeout, social_gateway::list_callback done)
     : http_(http),
       clock_(clock),
@@ -467,7 +485,7 @@ private:
     done_(std::move(posts_));
   }
 
-  http_client& http_;
+  const social_http http_;
   const clock_port& clock_;
   account_credentials account_;
   instant since_;
@@ -479,15 +497,20 @@ private:
 
 } // namespace
 
-bluesky_gateway::bluesky_gateway(http_client& http, const clock_port& clock, bluesky_options options)
-  : http_(http),
+bluesky_gateway::bluesky_gateway(http_client& http, const clock_port& clock, bluesky_options options,
+                                 std::shared_ptr<host_circuits> circuits)
+  : http_(http, std::move(circuits)),
     clock_(clock),
     options_(options),
-    sessions_(std::make_shared<bluesky::sessions>(http, clock)),
-    rates_(std::make_shared<rate_memory>()) {
+    sessions_(std::make_shared<bluesky::sessions>(http_, clock)),
+    rates_(std::make_shared<rate_budgets>()) {
 }
 
 bluesky_gateway::~bluesky_gateway() = default;
+
+account_wait bluesky_gateway::take_learned_wait(const account_credentials& account) {
+  return rates_->take_learned_wait(account);
+}
 
 void bluesky_gateway::publish(outgoing_post post, publish_callback done) {
   auto call = std::make_shared<bluesky_publish>(http_, clock_, options_, sessions_, rates_, std::move(post), std::move(done));

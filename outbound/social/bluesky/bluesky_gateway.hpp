@@ -26,13 +26,14 @@
 #include "domain/clock.hpp"
 #include "domain/ports/social_gateway.hpp"
 #include "outbound/http_client.hpp"
+#include "outbound/social/host_circuits.hpp"
 
 namespace carillon::outbound {
 
 namespace bluesky {
 class sessions;
 }
-class rate_memory;
+class rate_budgets;
 
 struct bluesky_options {
   /// As mastodon_options::least_status_time.
@@ -66,12 +67,15 @@ struct bluesky_options {
 class bluesky_gateway final : public social_gateway {
 public:
   /// Both references must outlive the gateway and its calls.
-  bluesky_gateway(http_client& http, const clock_port& clock, bluesky_options options = {});
+  bluesky_gateway(http_client& http, const clock_port& clock, bluesky_options options = {},
+                  std::shared_ptr<host_circuits> circuits = std::make_shared<host_circuits>());
   ~bluesky_gateway() override;
 
   network platform() const noexcept override {
     return network::bluesky;
   }
+
+  account_wait take_learned_wait(const account_credentials& account) override;
 
   void publish(outgoing_post post, publish_callback done) override;
 
@@ -85,11 +89,11 @@ public:
                       list_callback done) override;
 
 private:
-  http_client& http_;
+  social_http http_;
   const clock_port& clock_;
   bluesky_options options_;
   std::shared_ptr<bluesky::sessions> sessions_;
-  std::shared_ptr<rate_memory> rates_;
+  std::shared_ptr<rate_budgets> rates_;
 };
 
 } // namespace carillon::outbound

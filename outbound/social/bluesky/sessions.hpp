@@ -11,7 +11,7 @@
 
 #include "domain/clock.hpp"
 #include "domain/ports/social_gateway.hpp"
-#include "outbound/http_client.hpp"
+#include "outbound/social/host_circuits.hpp"
 #include "outbound/social/bluesky/bluesky_answer.hpp"
 
 namespace carillon::outbound::bluesky {
@@ -27,7 +27,7 @@ class sessions : public std::enable_shared_from_this<sessions> {
 public:
   using callback = std::function<void(result<session>)>;
 
-  sessions(http_client& http, const clock_port& clock) : http_(http), clock_(clock) {
+  sessions(social_http http, const clock_port& clock) : http_(std::move(http)), clock_(clock) {
   }
 
   /// A session whose access token is not known to be over. Failures:
@@ -51,7 +51,7 @@ private:
   void finish(const account_credentials& account, result<session> outcome);
   void make_room();
 
-  http_client& http_;
+  social_http http_;
   const clock_port& clock_;
   /// By PDS, account and digest of the password: whoever has another password
   /// gets nothing of what this one has opened.

@@ -29,7 +29,7 @@ std::optional<failure> passing_failure_of(const http_response& response, instant
 
 } // namespace
 
-void limits_cache::ask(http_client& http, const account_credentials& account, std::chrono::milliseconds timeout,
+void limits_cache::ask(const social_http& http, const account_credentials& account, std::chrono::milliseconds timeout,
                        callback done) {
   const auto now = std::chrono::steady_clock::now();
   if (const auto known = by_instance_.find(account.instance_url);

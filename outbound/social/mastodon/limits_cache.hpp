@@ -9,7 +9,7 @@
 
 #include "domain/clock.hpp"
 #include "domain/ports/social_gateway.hpp"
-#include "outbound/http_client.hpp"
+#include "outbound/social/host_circuits.hpp"
 #include "outbound/social/mastodon/mastodon_answer.hpp"
 
 namespace carillon::outbound::mastodon {
@@ -28,7 +28,7 @@ public:
   /// throttled; as of the address: permanent) says that asking again may end
   /// otherwise: a text divided by guesses would not be recognised later.
   /// Unless known, the next call asks again. The cache must outlive the call.
-  void ask(http_client& http, const account_credentials& account, std::chrono::milliseconds timeout, callback done);
+  void ask(const social_http& http, const account_credentials& account, std::chrono::milliseconds timeout, callback done);
 
 private:
   struct entry {

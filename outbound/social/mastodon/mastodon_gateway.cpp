@@ -12,7 +12,7 @@
 #include "outbound/social/mastodon/limits_cache.hpp"
 #include "outbound/social/mastodon/mastodon_answer.hpp"
 #include "outbound/social/parts.hpp"
-#include "outbound/social/rate_memory.hpp"
+#include "outbound/social/rate_budgets.hpp"
 
 namespace carillon::outbound {
 
@@ -51,6 +51,13 @@ bool needs_limits(const outgoing_post& post) {
          || character_count(post.first_comment) > usual.characters || post.media.size() > usual.files;
 }
 
+/// A thread that is begun shall have calls left for its end. Divided by the
+/// usual limits: the instance's own are rarely less.
+rate_budgets::cost cost_of(const outgoing_post& post) {
+  const auto files = static_cast<std::int64_t>(post.media.size());
+  return {static_cast<std::int64_t>(parts_within(post, {}).texts.size()) + files, files, 0};
+}
+
 /// What the instance would refuse, before anything is sent.
 std::optional<failure> exceeds(const outgoing_post& post, const mastodon::instance_limits& limits) {
   if (!limits.is_known)
@@ -70,7 +77,7 @@ std::optional<failure> exceeds(const outgoing_post& post, const mastodon::instan
 
 /// Lets a call begin on the loop's thread, where all of it then happens.
 template <class Call>
-void begin(http_client& http, std::shared_ptr<Call> call) {
+void begin(const social_http& http, std::shared_ptr<Call> call) {
   http.loop().after(milliseconds{0}, [call](bool) { call->next(); });
 }
 
@@ -79,8 +86,8 @@ void begin(http_client& http, std::shared_ptr<Call> call) {
 /// it waits for.
 class publish_call : public std::enable_shared_from_this<publish_call> {
 public:
-  publish_call(http_client& http, const clock_port& clock, const mastodon_options& options,
-               std::shared_ptr<mastodon::limits_cache> limits, std::shared_ptr<rate_memory> rates, outgoing_post post,
+  publish_call(const social_http& http, const clock_port& clock, const mastodon_options& options,
+               std::shared_ptr<mastodon::limits_cache> limits, std::shared_ptr<rate_budgets> rates, outgoing_post post,
                social_gateway::publish_callback done)
     : http_(http),
       clock_(clock),
@@ -115,13 +122,15 @@ private:
   }
 
   void divide() {
-    if (auto closed = rates_->refusal(post_.account))
-      return fail(std::move(*closed));
-    if (!post_.media.empty())
-      if (auto closed = rates_->refusal(post_.account, rate_kind::media))
-        return fail(std::move(*closed));
     if (!post_.visibility.empty() && !is_known_visibility(post_.visibility))
       return fail({errc::permanent, "The visibility \"" + one_line(post_.visibility) + "\" is not known.", {}, {}});
+    auto permit = rates_->admit(post_, cost_of(post_));
+    if (!permit)
+      return fail(std::move(permit).error());
+    permit_ = std::move(*permit);
+    if (!post_.has_waited_enough)
+      if (auto down = http_.circuits().refusal(post_.account.instance_url, time_left(deadline_)))
+        return fail(std::move(*down));
     if (!needs_limits(post_))
       return divide_by({});
     limits_->ask(http_, post_.account, time_left(deadline_),
@@ -163,12 +172,12 @@ private:
     if (!media.alt_text.empty())
       req.form.push_back({"description", media.alt_text, {}, {}, {}});
     http_.send(std::move(req), [self = shared_from_this()](auto response) {
-      self->take_media(response, rate_kind::media);
+      self->take_media(response, rate_scope::uploads);
     });
   }
 
-  void take_media(const http_response& response, rate_kind kind) {
-    rates_->learn(post_.account, response, clock_.now(), kind);
+  void take_media(const http_response& response, rate_scope scope) {
+    rates_->learn(post_.account, scope, response, clock_.now());
     if (auto f = mastodon::failure_of(response, effect::none, clock_.now()))
       return settle(response, std::move(*f));
     auto media = mastodon::read_media(response);
@@ -194,7 +203,7 @@ private:
   void ask_media(const std::string& id) {
     http_.send(request("GET", "/api/v1/media/" + percent_encoded(id)),
                [self = shared_from_this()](auto response) {
-                 self->take_media(response, rate_kind::general);
+                 self->take_media(response, rate_scope::account);
                });
   }
 
@@ -225,7 +234,7 @@ private:
 
   void take_status(const http_response& response) {
     const auto now = clock_.now();
-    rates_->learn(post_.account, response, now);
+    rates_->learn(post_.account, rate_scope::account, response, now);
     auto f = mastodon::failure_of(response, effect::publishes, now);
     auto post = f ? result<public_post>{*f} : mastodon::read_published(response, now);
     if (part_ == 0) {
@@ -287,14 +296,15 @@ private:
                                               post_.timeout / 10));
   }
 
-  http_client& http_;
+  const social_http http_;
   const clock_port& clock_;
   const mastodon_options options_;
   std::shared_ptr<mastodon::limits_cache> limits_;
-  std::shared_ptr<rate_memory> rates_;
+  std::shared_ptr<rate_budgets> rates_;
   outgoing_post post_;
   social_gateway::publish_callback done_;
   mastodon_steady::time_point deadline_;
+  rate_budgets::permit permit_;
   post_parts parts_;
   std::vector<std::string> media_ids_;
   milliseconds poll_ = options_.media_poll;
@@ -308,11 +318,12 @@ private:
 
 class list_call : public std::enable_shared_from_this<list_call> {
 public:
-  list_call(http_client& http, const clock_port& clock,
-            account_credentials account, instant since, milliseconds timeout,
+  list_call(const social_http& http, const clock_port& clock,
+            std::shared_ptr<rate_budgets> rates, account_credentials account, instant since, milliseconds timeout,
             social_gateway::list_callback done)
     : http_(http),
       clock_(clock),
+      rates_(std::move(rates)),
       account_(std::move(account)),
       since_(since),
       done_(std::move(done)),
@@ -337,6 +348,7 @@ public:
 
 private:
   void take_page(const http_response& response) {
+    rates_->learn(account_, rate_scope::account, response, clock_.now());
     if (auto f = mastodon::failure_of(response, effect::none, clock_.now()))
       return done_(std::move(*f));
     auto page = mastodon::read_page(response);
@@ -353,8 +365,9 @@ private:
     done_(std::move(posts_));
   }
 
-  http_client& http_;
+  const social_http http_;
   const clock_port& clock_;
+  std::shared_ptr<rate_budgets> rates_;
   account_credentials account_;
   instant since_;
   social_gateway::list_callback done_;
@@ -392,15 +405,20 @@ std::vector<public_post> published_among(const std::vector<public_post>& seen, c
 } // namespace
 
 mastodon_gateway::mastodon_gateway(http_client& http, const clock_port& clock,
-                                   mastodon_options options)
-  : http_(http),
+                                   mastodon_options options,
+                                   std::shared_ptr<host_circuits> circuits)
+  : http_(http, std::move(circuits)),
     clock_(clock),
     options_(options),
     limits_(std::make_shared<mastodon::limits_cache>(clock, options.limits_lifetime)),
-    rates_(std::make_shared<rate_memory>()) {
+    rates_(std::make_shared<rate_budgets>()) {
 }
 
 mastodon_gateway::~mastodon_gateway() = default;
+
+account_wait mastodon_gateway::take_learned_wait(const account_credentials& account) {
+  return rates_->take_learned_wait(account);
+}
 
 void mastodon_gateway::publish(outgoing_post post, publish_callback done) {
   begin(http_, std::make_shared<publish_call>(http_, clock_, options_, limits_, rates_, std::move(post), std::move(done)));
@@ -408,7 +426,7 @@ void mastodon_gateway::publish(outgoing_post post, publish_callback done) {
 
 void mastodon_gateway::list_recent(account_credentials account, instant since,
                                    milliseconds timeout, list_callback done) {
-  begin(http_, std::make_shared<list_call>(http_, clock_, std::move(account),
+  begin(http_, std::make_shared<list_call>(http_, clock_, rates_, std::move(account),
                                            since, timeout, std::move(done)));
 }
 
@@ -416,10 +434,10 @@ void mastodon_gateway::find_published(outgoing_post post, instant since, millise
   const auto deadline = mastodon_steady::now() + timeout;
   const auto account = post.account;
   const bool ask_first = needs_limits(post);
-  auto search = [&http = http_, &clock = clock_, post = std::move(post), since, deadline,
+  auto search = [http = http_, &clock = clock_, rates = rates_, post = std::move(post), since, deadline,
                  done](const mastodon::instance_limits& limits) {
     begin(http, std::make_shared<list_call>(
-                  http, clock, post.account, since, time_left(deadline),
+                  http, clock, rates, post.account, since, time_left(deadline),
                   [parts = parts_within(post, limits), done](result<std::vector<public_post>> seen) {
                     done(seen ? result<std::vector<public_post>>{published_among(*seen, parts)} : std::move(seen));
                   }));
@@ -427,7 +445,7 @@ void mastodon_gateway::find_published(outgoing_post post, instant since, millise
   if (!ask_first)
     return search({});
   // The cache belongs to the loop's thread.
-  http_.loop().after(milliseconds{0}, [&http = http_, limits = limits_, account, deadline, search, done](bool) {
+  http_.loop().after(milliseconds{0}, [http = http_, limits = limits_, account, deadline, search, done](bool) {
     // Held until the answer is there.
     limits->ask(http, account, time_left(deadline), [limits, search, done](result<mastodon::instance_limits> known) {
       if (known)

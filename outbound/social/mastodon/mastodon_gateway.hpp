@@ -26,6 +26,7 @@
 #include "domain/clock.hpp"
 #include "domain/ports/social_gateway.hpp"
 #include "outbound/http_client.hpp"
+#include "outbound/social/host_circuits.hpp"
 
 namespace carillon::outbound {
 
@@ -46,7 +47,7 @@ struct mastodon_options {
 namespace mastodon {
 class limits_cache;
 }
-class rate_memory;
+class rate_budgets;
 
 /// The account that a token speaks for.
 struct verified_account {
@@ -62,10 +63,10 @@ struct verified_account {
 ///     429                      throttled, wait from Retry-After or
 ///                              X-RateLimit-Reset
 ///     401, 403                 unauthorized
-///     408, 425, 503            transient: not carried out
+///     408, 425                 transient: not carried out
 ///     any other 4xx; 301, 307, 308   permanent, with the server's `error`
-///     500, 502, 504, other 5xx outcome_unknown: a proxy's error page may
-///                              hide an accepted post
+///     5xx                      outcome_unknown: a proxy's error page may
+///                              hide an accepted post, that of a 503 too
 ///     2xx without a readable status, other 3xx   outcome_unknown
 ///     no connection            transient
 ///     sent, no full answer     outcome_unknown
@@ -96,12 +97,15 @@ public:
 
   /// Both references must outlive the gateway and its calls.
   mastodon_gateway(http_client& http, const clock_port& clock,
-                   mastodon_options options = {});
+                   mastodon_options options = {},
+                   std::shared_ptr<host_circuits> circuits = std::make_shared<host_circuits>());
   ~mastodon_gateway() override;
 
   network platform() const noexcept override {
     return network::mastodon;
   }
+
+  account_wait take_learned_wait(const account_credentials& account) override;
 
   void publish(outgoing_post post, publish_callback done) override;
 
@@ -122,11 +126,11 @@ public:
                       verify_callback done);
 
 private:
-  http_client& http_;
+  social_http http_;
   const clock_port& clock_;
   mastodon_options options_;
   std::shared_ptr<mastodon::limits_cache> limits_;
-  std::shared_ptr<rate_memory> rates_;
+  std::shared_ptr<rate_budgets> rates_;
 };
 
 } // namespace carillon::outbound

@@ -1,5 +1,5 @@
-// Hundreds of requests at once on one user's notifications, as from many open
-// browsers while things happen. Two thousand, below HTTP:
+// Two thousand requests on one user's notifications, as from many open browsers
+// while things happen. The same below HTTP:
 // integration/storage/notification_race_test.cpp.
 
 #include <algorithm>
@@ -19,8 +19,8 @@ using namespace test;
 class NotificationStormTest : public api_suite {};
 
 TEST_F(NotificationStormTest, MarksAndArrivalsAtOnceLeaveBadgeListAndDatabaseInAgreement) {
-  constexpr int browsers = 8;
-  constexpr int steps = 60;
+  constexpr int browsers = 20;
+  constexpr int steps = 100;
   const std::string notices = "/api/v1/notifications";
   const json arrival{{"tenant_id", to_string(tenant)}, {"user_id", to_string(editor.id)}, {"type", "post_failed"},
                      {"title", "Publishing failed"},   {"message", "The network said no"}};

@@ -381,6 +381,51 @@ TEST_F(NotificationTest, ReadMultipleRefusesWhatIsNoListOfExistingIdsAndThenMark
   EXPECT_EQ(unread(editor), 1);
 }
 
+TEST_F(NotificationTest, AListThatWasShownShowsWhatHasChangedAtOnce) {
+  const auto mine = add_many(3, editor);
+  const auto shown = list();
+  EXPECT_EQ(list(), shown);
+  EXPECT_EQ(editor.web.post("/api/v1/notifications/" + mine[1] + "/read").status, 200);
+  const auto read = list();
+  EXPECT_TRUE(read[1]["is_read"]);
+  EXPECT_TRUE(is_api_time(read[1]["read_at"]));
+  EXPECT_EQ(read[0], shown[0]);
+  EXPECT_EQ(read[2], shown[2]);
+  db().exec("UPDATE carillon.notifications SET title = 'Corrected' WHERE id = " + sql_literal(mine[2]));
+  EXPECT_EQ(list()[0]["title"], "Corrected");
+  db().exec("DELETE FROM carillon.notifications WHERE id = " + sql_literal(mine[2]));
+  EXPECT_EQ(ids(), json::array({mine[1], mine[0]}));
+  const auto latest = add_notice(editor);
+  EXPECT_EQ(ids(), json::array({latest, mine[1], mine[0]}));
+  EXPECT_EQ(list("?per_page=2&page=2"), json::array({shown[2]}));
+  // Each as it is filtered for, and as it comes in the list.
+  EXPECT_EQ(list("?is_read=1"), json::array({read[1]}));
+}
+
+TEST_F(NotificationTest, ManyAtOnceEachSeeTheirOwn) {
+  const std::vector<const person*> people{&owner, &admin, &editor, &colleague, &viewer, &outsider, &stranger};
+  for (std::size_t i = 0; i < people.size(); ++i)
+    add_many(static_cast<int>(i) + 1, *people[i]);
+  std::vector<std::future<bool>> readers;
+  for (int round = 0; round < 3; ++round)
+    for (std::size_t i = 0; i < people.size(); ++i)
+      readers.push_back(std::async(std::launch::async, [&, i] {
+        bool right = true;
+        for (int turn = 0; turn < 10; ++turn) {
+          const auto body = people[i]->web.get(notices_route).json();
+          right = right && body.is_object() && body["meta"]["total"] == i + 1 && body["data"].size() == i + 1;
+          for (const auto& one : body["data"])
+            right = right && one["user_id"] == to_string(people[i]->id);
+          right = right && unread(*people[i]) == static_cast<int>(i) + 1;
+          const web_client intruder{people[i]->web.base_url(), people[i]->token + "x"};
+          right = right && intruder.get("/api/v1/notifications/unread-count").status == 401;
+        }
+        return right;
+      }));
+  for (auto& reader : readers)
+    EXPECT_TRUE(reader.get());
+}
+
 TEST_F(NotificationTest, ConcurrentReadsCountEachNotificationOnce) {
   const auto mine = add_many(40, editor);
   std::vector<std::future<json>> calls;

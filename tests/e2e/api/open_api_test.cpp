@@ -423,6 +423,14 @@ TEST_F(OpenApiTest, RealAnswersOfEveryRouteAreWhatTheDescriptionSays) {
   for (const auto* by : clients{&looker.web, &owner.web, &nobody, &staff, &staff})
     api.ask(*by, "POST", suppressions + "/lift", {}, lost_address);
   api.ask(staff, "POST", suppressions + "/lift", {}, "{}");
+  const std::string lateness = v1 + "/admin/publishing/lateness";
+  const auto late_account = add_account(workspace);
+  db().exec("UPDATE carillon.posts SET scheduled_at = now() - interval '1 hour' WHERE id = "
+            + sql_literal(add_post(editor, "scheduled", late_account)));
+  for (const auto* by : clients{&staff, &looker.web, &owner.web, &nobody}) {
+    api.ask(*by, "GET", lateness);
+    api.ask(*by, "GET", lateness + "?hours=0&network=fax");
+  }
   api.ask(staff, "POST", admins + "/logout");
   api.ask(staff, "POST", admins + "/logout");
 

@@ -1,5 +1,6 @@
 // Live delivery as the web client sees it: the real program, laravel-echo and
 // pusher-js from npm (live_client.mjs), and an event stream.
+#include <csignal>
 #include <cstdlib>
 
 #include <unistd.h>
@@ -283,6 +284,71 @@ TEST_F(LiveTest, EchoComesBackAfterARestartAndHearsAgain) {
   const web_client admin_there{own->web().base_url(), admin.token};
   EXPECT_EQ(admin_there.post(base + "/posts/" + id + "/approve").status, 200);
   EXPECT_EQ(echo.await("editor", {{"what", "event"}})["data"]["type"], "post_approved");
+}
+
+/// A node with a neighbour that syncs an inbox.
+class LiveInboxTest : public api_suite {
+public:
+  static constexpr auto secret = "a-secret-of-both-nodes";
+
+  static void SetUpTestSuite() {
+    start_node({{"CARILLON_CLUSTER__ENABLED", "true"}, {"CARILLON_CLUSTER__PORT", "0"},
+                {"CARILLON_LIVE__APP_SECRET", secret}});
+  }
+
+protected:
+  static bool sees_the_neighbour() {
+    const auto report = node().internal().get("/internal/actors").json();
+    for (const auto& child : report["data"]["children"])
+      if (child["name"] == "cluster" && child["facts"].value("peers_up", "") == "1")
+        return true;
+    return false;
+  }
+  scratch_folder folder;
+  echo_client echo{folder.path()};
+};
+
+TEST_F(LiveInboxTest, AllThreeEventsReachOneEcho) {
+  const auto account = add_account(workspace);
+  const process neighbour{{CARILLON_INBOX_NEIGHBOUR, db().url(), secret, to_string(tenant), to_string(workspace),
+                           to_string(account)},
+                          {},
+                          folder.path() / "neighbour.log"};
+  const auto own = "user." + to_string(editor.id);
+  const auto room = "workspace." + to_string(workspace);
+  echo.open("editor", node().web(), editor.token);
+  for (const auto& channel : {own, room, room + ".inbox"}) {
+    echo.listen("editor", channel);
+    echo.await("editor", {{"what", "subscribed"}, {"channel", channel}});
+  }
+  // He may not enter, so he is not told.
+  echo.open("outsider", node().web(), outsider.token);
+  echo.listen("outsider", room + ".inbox");
+  echo.await("outsider", {{"what", "refused"}, {"status", 403}});
+  ASSERT_TRUE(eventually(sees_the_neighbour)) << neighbour.output() << node().self().output();
+
+  neighbour.signal(SIGUSR1);
+  const auto received = echo.await("editor", {{"what", "event"}, {"event", "inbox.item_received"}});
+  EXPECT_EQ(received["channel"], room + ".inbox");
+  const auto& item = received["data"];
+  EXPECT_EQ(count("inbox_items WHERE workspace_id = " + sql_literal(workspace) + " AND id = "
+                  + sql_literal(item["id"].get<std::string>())), 1);
+  EXPECT_EQ(item["platform"], "mastodon");
+  EXPECT_EQ(item["type"], "comment");
+  EXPECT_EQ(item["author_name"], "Ann");
+  EXPECT_TRUE(is_api_time(item["created_at"]));
+  const std::string preview = item["content_preview"];
+  EXPECT_TRUE(preview.starts_with("What a \"lovely\" picture \xF0\x9F\x8E\x89...")) << preview;
+  EXPECT_EQ(preview.size(), 103u) << "100 characters";
+  EXPECT_EQ(item.size(), 6u) << item;
+
+  const auto post = add_post(editor, "submitted", account);
+  EXPECT_EQ(admin.web.post(base + "/posts/" + post + "/approve").status, 200);
+  EXPECT_EQ(echo.await("editor", {{"what", "event"}, {"event", "post.status_changed"}})["data"]["post_id"], post);
+  EXPECT_EQ(echo.await("editor", {{"what", "event"}, {"event", "notification.new"}})["data"]["type"], "post_approved");
+  neighbour.signal(SIGUSR1);
+  echo.await("editor", {{"what", "event"}, {"event", "inbox.item_received"}}, 2);
+  EXPECT_EQ(echo.count("outsider", {{"what", "event"}}), 0);
 }
 
 /// Reads a stream of events as they come.

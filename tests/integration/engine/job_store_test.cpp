@@ -116,6 +116,7 @@ TEST_F(JobStoreTest, OthersShardsAndLaterJobsStayAndTheNextDueTimeIsTold) {
   auto none = jobs.take_due(me, elsewhere);
   ASSERT_TRUE(none);
   EXPECT_TRUE(none->batches.empty());
+  EXPECT_FALSE(none->next_in) << "else it is asked for without end";
   auto due = jobs.take_due(me, query());
   ASSERT_EQ(due->batches.size(), 1u);
   EXPECT_EQ(due->batches[0].jobs.size(), 1u);

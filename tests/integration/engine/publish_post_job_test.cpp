@@ -168,6 +168,64 @@ TEST_F(PublishPostJobTest, AWaitThatIsKeptWithoutACallUsesUpNoTry) {
   EXPECT_EQ(target_status(targets[0]), "publishing");
 }
 
+TEST_F(PublishPostJobTest, WhatANetworkAskedOfAnAccountIsKeptByWhoeverOwnsTheWorkspaceNext) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  const auto attempt = plan(j)->calls.at(0).attempt;
+  ASSERT_TRUE(publishing.remember_wait(j, attempt, {300s, 0s}));
+  ASSERT_TRUE(record(j, attempt, failure{errc::throttled, "429", {}, 300s}));
+  kill(me);
+  const auto next_owner = start_node("b");
+  const auto connection = db.connect();
+  storage::publish_repository theirs{*connection, test::test_cipher()};
+  skip_waits();
+  const auto plans = theirs.plan(next_owner, {&j}, rules, 5s);
+  ASSERT_TRUE(plans) << plans.error().detail;
+  EXPECT_TRUE(plans->at(0).calls.empty());
+  ASSERT_TRUE(plans->at(0).resumes_in);
+  EXPECT_GT(*plans->at(0).resumes_in, 290s);
+  EXPECT_LE(*plans->at(0).resumes_in, 300s);
+  EXPECT_EQ(count("publish_attempts"), "1") << "no licence is taken that could not be used";
+  db.exec("UPDATE carillon.social_accounts SET calls_wait_until = now() - interval '1 second'");
+  skip_waits();
+  EXPECT_EQ(plan_as(next_owner, j)->calls.size(), 1u);
+}
+
+TEST_F(PublishPostJobTest, AWaitForUploadsHoldsBackOnlyPostsWithFiles) {
+  const auto j = job_of(start_post(1));
+  const auto attempt = plan(j)->calls.at(0).attempt;
+  ASSERT_TRUE(publishing.remember_wait(j, attempt, {0s, 300s}));
+  ASSERT_TRUE(record(j, attempt, failure{errc::throttled, "429", {}, {}}));
+  skip_waits();
+  const auto again = plan(j);
+  ASSERT_EQ(again->calls.size(), 1u);
+  ASSERT_TRUE(record(j, again->calls[0].attempt, failure{errc::throttled, "429", {}, {}}));
+  db.exec("INSERT INTO carillon.post_media (id, tenant_id, post_id, file_name, mime_type, storage_path, type) "
+          "SELECT carillon.uuid_v7(), tenant_id, id, 'a.png', 'image/png', '/nowhere/a.png', 'image' FROM carillon.posts");
+  skip_waits();
+  const auto with_file = plan(j);
+  EXPECT_TRUE(with_file->calls.empty());
+  EXPECT_GT(with_file->resumes_in, 290s);
+}
+
+TEST_F(PublishPostJobTest, AfterTheReconcileDeadlineACallIsMadeEvenToAServerThatIsDown) {
+  const auto j = job_of(start_post(1));
+  const auto first = plan(j);
+  EXPECT_FALSE(first->calls.at(0).post.has_waited_enough);
+  ASSERT_TRUE(record(j, first->calls[0].attempt, failure{errc::cancelled, "down", {}, 5s}));
+  db.exec("UPDATE carillon.post_targets SET publishing_since = now() - interval '15 minutes'");
+  // Then its tries are used up, and it comes to its end.
+  for (int i = 0; i < 4; ++i) {
+    skip_waits();
+    const auto late = plan(j);
+    ASSERT_EQ(late->calls.size(), 1u);
+    EXPECT_TRUE(late->calls[0].post.has_waited_enough);
+    ASSERT_TRUE(record(j, late->calls[0].attempt, failure{errc::transient, "no connection", {}, {}}));
+  }
+  EXPECT_EQ(target_status(targets[0]), "failed");
+  EXPECT_EQ(count("notifications WHERE type = 'post_failed'"), "1");
+}
+
 TEST_F(PublishPostJobTest, ANetworkWithoutAGatewaySaysWhyInWords) {
   const auto post = data.add_scheduled_post(data.workspace, "hello", "now() - interval '1 second'");
   std::map<std::string, target_id> on;
@@ -395,6 +453,23 @@ TEST_F(PublishPostJobTest, WhatStaysUnknownTooLongFailsAndSaysSo) {
   EXPECT_EQ(post_status(post), "failed");
 }
 
+TEST_F(PublishPostJobTest, ANetworkThatCannotBeReadIsAskedTheLessOftenTheLongerThatGoesOn) {
+  const auto post = start_post(1);
+  const auto j = job_of(post);
+  const auto attempt = plan(j)->calls[0].attempt;
+  ASSERT_TRUE(record(j, attempt, unknown()));
+  const result<std::vector<public_post>> unreadable{failure{errc::transient, "down", {}, {}}};
+  const auto next_within = [&](const std::string& age, const std::string& least, const std::string& most) {
+    db.exec("UPDATE carillon.publish_attempts SET started_at = now() - interval '" + age + "'");
+    EXPECT_TRUE(publishing.record_check(me, j, attempt, unreadable, 0ms, rules));
+    EXPECT_EQ(target_column(targets[0], "next_action_at BETWEEN now() + interval '" + least + "' AND now() + interval '"
+                                          + most + "'"), "t") << age;
+  };
+  next_within("1 second", "3 seconds", "6 seconds");
+  next_within("4 minutes", "25 seconds", "32 seconds");
+  next_within("14 minutes", "55 seconds", "61 seconds");
+}
+
 // -- ownership ------------------------------------------------------------------
 
 TEST_F(PublishPostJobTest, ADeadNodesOpenAttemptIsAskedForByTheNextOwner) {
@@ -449,8 +524,8 @@ TEST_F(PublishPostJobTest, TwoLastTargetsThatRecordAtTheSameInstantLeaveThePostR
         auto connection = db.connect();
         storage::publish_repository own{*connection, test::test_cipher()};
         start.wait();
-        auto progress = own.record(me, j, planned->calls[static_cast<std::size_t>(i)].attempt,
-                                   accepted(std::to_string(round * 2 + i)), 1ms, rules);
+        auto progress = record_with(own, j, planned->calls[static_cast<std::size_t>(i)].attempt,
+                                    accepted(std::to_string(round * 2 + i)));
         EXPECT_TRUE(progress);
         return progress && progress->settled;
       }));
@@ -460,6 +535,42 @@ TEST_F(PublishPostJobTest, TwoLastTargetsThatRecordAtTheSameInstantLeaveThePostR
     ASSERT_EQ(post_status(post), "published");
   }
   EXPECT_EQ(count("notifications"), "20");
+}
+
+TEST_F(PublishPostJobTest, OutcomesThatComeTogetherAreWrittenTogetherEachAsItIs) {
+  const auto published = start_post(2, "published");
+  const auto refused = start_post(1, "refused");
+  const auto waiting = start_post(2, "half");
+  const std::vector<job> js{job_of(published), job_of(refused), job_of(waiting)};
+  std::vector<publish_plan> plans;
+  for (const auto& j : js)
+    plans.push_back(*plan(j));
+  const auto yes = accepted("1");
+  const auto also = accepted("2");
+  const auto half = accepted("3");
+  const result<public_post> no = failure{errc::permanent, "Text is too long", {}, {}};
+  const auto recorded = publishing.record(me,
+                                          {{&js[0], plans[0].calls[0].attempt, &yes, 5ms},
+                                           {&js[1], plans[1].calls[0].attempt, &no, 6ms},
+                                           {&js[2], plans[2].calls[0].attempt, &half, 7ms},
+                                           {&js[0], plans[0].calls[1].attempt, &also, 8ms}},
+                                          rules);
+  ASSERT_TRUE(recorded) << recorded.error().detail;
+  EXPECT_EQ(recorded->settled, (std::vector<bool>{true, true, false, true}));
+  EXPECT_EQ(post_status(published), "published");
+  EXPECT_EQ(target_column(plans[0].calls[0].target, "external_post_id"), "1");
+  EXPECT_EQ(target_column(plans[0].calls[1].target, "external_post_id"), "2");
+  EXPECT_EQ(post_status(refused), "failed");
+  EXPECT_EQ(target_column(plans[1].calls[0].target, "error_message"), "Text is too long");
+  EXPECT_EQ(post_status(waiting), "publishing");
+  EXPECT_EQ(target_status(plans[2].calls[0].target), "published");
+  EXPECT_EQ(count("jobs WHERE kind = 'publish_post'"), "1");
+  EXPECT_EQ(count("notifications WHERE type = 'post_published'"), "1");
+  EXPECT_EQ(count("notifications WHERE type = 'post_failed'"), "1");
+  EXPECT_EQ(db.exec("SELECT message FROM carillon.notifications WHERE type = 'post_published'"),
+            "Your post \"published\" has been published.");
+  EXPECT_EQ(count("audit_logs WHERE auditable_type = 'post'"), "2");
+  EXPECT_EQ(count("publish_attempts WHERE state = 'succeeded' AND latency_ms IN (5, 7, 8)"), "3");
 }
 
 TEST_F(PublishPostJobTest, GivingUpFailsThePostTellsTheAuthorAndKeepsTheDeadLetter) {

@@ -81,7 +81,14 @@ protected:
     return std::move(plans->front());
   }
   result<publish_progress> record(const job& j, attempt_id attempt, const result<public_post>& outcome) {
-    return publishing.record(me, j, attempt, outcome, std::chrono::milliseconds{7}, rules);
+    return record_with(publishing, j, attempt, outcome);
+  }
+  result<publish_progress> record_with(publish_store& store, const job& j, attempt_id attempt,
+                                       const result<public_post>& outcome) {
+    auto recorded = store.record(me, {{&j, attempt, &outcome, std::chrono::milliseconds{7}}}, rules);
+    if (!recorded)
+      return recorded.error();
+    return publish_progress{recorded->settled.at(0), std::move(recorded->after_commit)};
   }
 
   test_database db;

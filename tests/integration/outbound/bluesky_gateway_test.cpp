@@ -272,7 +272,7 @@ INSTANTIATE_TEST_SUITE_P(
                     put_case{"Takedown", xrpc_answer(400, "AccountTakedown"), errc::unauthorized},
                     put_case{"PageOfAWall", http_answer(403, "<html>Checking your browser</html>"), errc::transient},
                     put_case{"TooMany", xrpc_answer(429, "RateLimitExceeded"), errc::throttled},
-                    put_case{"Unavailable", http_answer(503, "<html>"), errc::transient},
+                    put_case{"Unavailable", http_answer(503, "<html>"), errc::outcome_unknown},
                     put_case{"Internal", xrpc_answer(500, "InternalServerError"), errc::outcome_unknown},
                     put_case{"BadGateway", http_answer(502, "<html>"), errc::outcome_unknown},
                     put_case{"HtmlOk", http_answer(200, "<html>Welcome</html>"), errc::outcome_unknown},

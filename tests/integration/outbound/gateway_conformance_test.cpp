@@ -134,15 +134,17 @@ TEST_P(GatewayConformanceTest, TooManyRequestsSayWhenToComeBackAndNothingIsPubli
   EXPECT_EQ(network.accepted(), 0);
 }
 
-TEST_P(GatewayConformanceTest, AServerErrorMayHideAnAcceptedPostButForAPlainNotNow) {
+TEST_P(GatewayConformanceTest, AServerErrorMayHideAnAcceptedPost) {
   network.misbehave({{"rate_5xx", 1}, {"status_5xx", 500}});
   EXPECT_EQ(failure_of(publish(post("never", "1"))).code, errc::outcome_unknown);
   EXPECT_EQ(network.accepted(), 0);
   network.misbehave({{"accept_then_5xx", 1}, {"status_5xx", 502}, {"error_html", true}});
   EXPECT_EQ(failure_of(publish(post("taken", "2"))).code, errc::outcome_unknown);
   EXPECT_EQ(network.accepted(), 1);
-  network.misbehave({{"rate_5xx", 1}, {"status_5xx", 503}});
-  EXPECT_EQ(failure_of(publish(post("not now", "3"))).code, errc::transient);
+  // What a proxy says that lost its server after it had the request.
+  network.misbehave({{"accept_then_5xx", 1}, {"status_5xx", 503}, {"error_html", true}});
+  EXPECT_EQ(failure_of(publish(post("taken as well", "3"))).code, errc::outcome_unknown);
+  EXPECT_EQ(network.accepted(), 2);
 }
 
 TEST_P(GatewayConformanceTest, AnUnknownOutcomeIsSettledByReadingBackAndTheCallIsNeverRepeated) {
@@ -284,6 +286,41 @@ TEST_P(GatewayConformanceTest, NobodyListeningIsTransient) {
   EXPECT_EQ(failure_of(find(nowhere)).code, errc::transient);
 }
 
+TEST_P(GatewayConformanceTest, AServerThatIsDownIsLeftAloneUntilItAnswersAnything) {
+  const auto calls = [&] { return network.call("GET", "/sandbox/stats")["publish_calls"].get<int>(); };
+  ASSERT_TRUE(publish(post("Before", "before")));
+  network.misbehave({{"rate_5xx", 1}, {"status_5xx", 500}});
+  for (int i = 0; i < 5; ++i)
+    EXPECT_NE(failure_of(publish(post("Down", "down-" + std::to_string(i)))).code, errc::cancelled);
+  const auto made = calls();
+  const auto held = failure_of(publish(post("Held", "held")));
+  EXPECT_EQ(held.code, errc::cancelled);
+  ASSERT_TRUE(held.retry_after);
+  EXPECT_LE(*held.retry_after, 7s);
+  EXPECT_EQ(calls(), made);
+  auto last = post("Held", "held");
+  last.has_waited_enough = true;
+  EXPECT_NE(failure_of(publish(last)).code, errc::cancelled);
+  EXPECT_EQ(calls(), made + 1);
+  network.misbehave(json::object());
+  ASSERT_TRUE(find(post("Held", "held"))) << "reads are made all the same";
+  const auto out = publish(post("Held", "held"));
+  EXPECT_TRUE(out) << out.error().detail;
+  EXPECT_EQ(network.accepted(), 2);
+}
+
+TEST_P(GatewayConformanceTest, WhatTheNetworkAskedOfAnAccountCanBeTakenForOthersToKeep) {
+  EXPECT_TRUE(gateway->take_learned_wait(account()).is_none());
+  network.misbehave({{"rate_429", 1}, {"retry_after", 60}});
+  EXPECT_EQ(failure_of(publish(post())).code, errc::throttled);
+  const auto wait = gateway->take_learned_wait(account());
+  EXPECT_GT(wait.calls, 30s);
+  EXPECT_LE(wait.calls, 60s);
+  EXPECT_TRUE(gateway->take_learned_wait(account()).is_none()) << "once";
+  EXPECT_TRUE(gateway->take_learned_wait(account("rival")).is_none());
+  EXPECT_EQ(failure_of(publish(post("Later", "later"))).code, errc::cancelled);
+}
+
 TEST_P(GatewayConformanceTest, AnAddressThatCanNeverWorkIsPermanent) {
   for (const auto* url : {"", "ftp://m.example", "file:///etc", "http://user:secret@127.0.0.1", "http://m.example\r\nX: y"}) {
     auto odd = post();
@@ -307,6 +344,24 @@ TEST_P(GatewayConformanceTest, WithTooLittleTimeNothingIsSent) {
   late.timeout = 0ms;
   EXPECT_EQ(failure_of(publish(late)).code, errc::transient);
   EXPECT_EQ(network.accepted(), 0);
+}
+
+TEST_P(GatewayConformanceTest, ACallWhoseTurnNeverCameUsesUpNoTry) {
+  test::scripted_server silent{[](test::scripted_exchange& e) { e.hang(); }};
+  curl_loop narrow{{.max_running_per_host = 1}};
+  http_client one_at_a_time{narrow};
+  const auto busy = GetParam().make(one_at_a_time, clock);
+  auto stuck = post("Stuck", "stuck");
+  stuck.account = account_at(silent.url());
+  busy->publish(stuck, [](const result<public_post>&) {});
+  auto next = stuck;
+  next.idempotency_key = "next";
+  next.timeout = 300ms;
+  const auto held = failure_of(
+    test::wait_for<result<public_post>>([&](auto done) { busy->publish(std::move(next), done); }));
+  EXPECT_EQ(held.code, errc::cancelled) << held.detail;
+  EXPECT_TRUE(held.retry_after);
+  narrow.stop();
 }
 
 TEST_P(GatewayConformanceTest, EveryCallIsAnsweredOnceWhenTheLoopStops) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -158,6 +159,47 @@ TEST_F(AuthRepositoryTest, UseIsWrittenAtMostOnceAMinute) {
   EXPECT_FALSE((*auth_.find_token(anywhere_, id))->used_lately);
   EXPECT_TRUE(auth_.touch_token(anywhere_, id));
   EXPECT_TRUE((*auth_.find_token(anywhere_, id))->used_lately);
+}
+
+TEST_F(AuthRepositoryTest, ManyTokensAreFoundAtOnceWithTheirTenantsStatus) {
+  const auto first = add_token();
+  const auto second = add_token();
+  const auto third = add_token();
+  const auto ids_of = [](const result<std::vector<token_holder>>& found) {
+    std::set<std::int64_t> out;
+    for (const auto& one : found.value())
+      EXPECT_TRUE(out.insert(one.token.id).second);
+    return out;
+  };
+  set_token(second, "expires_at = now()");
+  const auto found = auth_.find_holders(anywhere_, {second, first, first, third + 1});
+  EXPECT_EQ(ids_of(found), (std::set<std::int64_t>{first, second}));
+  for (const auto& one : *found) {
+    EXPECT_EQ(one.token.secret_hash, (*auth_.find_token(anywhere_, one.token.id))->secret_hash);
+    EXPECT_EQ(one.token.expired, one.token.id == second);
+    EXPECT_EQ(one.token.user, user_);
+    EXPECT_EQ(one.token.tenant, tenant_);
+    EXPECT_EQ(one.tenant, tenant_status::pending);
+  }
+  EXPECT_TRUE(ids_of(auth_.find_holders(scope::tenant(other_tenant_), {first, second})).empty());
+  EXPECT_TRUE(ids_of(auth_.find_holders(anywhere_, {})).empty());
+
+  EXPECT_TRUE(auth_.touch_tokens(scope::tenant(other_tenant_), {first, second}));
+  EXPECT_FALSE((*auth_.find_token(anywhere_, first))->used_lately);
+  EXPECT_TRUE(auth_.touch_tokens(anywhere_, {second, first, first}));
+  const auto used = auth_.find_holders(anywhere_, {first, second, third}).value();
+  EXPECT_EQ(used.size(), 3u);
+  for (const auto& one : used)
+    EXPECT_EQ(one.token.used_lately, one.token.id != third);
+
+  const auto set_tenant = [&](const std::string& assignment) -> std::optional<tenant_status> {
+    db_.exec("UPDATE carillon.tenants SET " + assignment + " WHERE id = '" + to_string(tenant_) + "'");
+    return auth_.find_holders(anywhere_, {first})->at(0).tenant;
+  };
+  EXPECT_EQ(set_tenant("status = 'suspended'"), tenant_status::suspended);
+  EXPECT_EQ(set_tenant("deleted_at = now()"), std::nullopt);
+  set_user("deleted_at = now()");
+  EXPECT_TRUE(auth_.find_holders(anywhere_, {first})->empty());
 }
 
 TEST_F(AuthRepositoryTest, ADeletedUsersTokensAreNotFound) {

@@ -117,6 +117,24 @@ TEST_F(ConnectionTest, AfterItsBackendWasTerminatedTheNextCallButOneReconnects) 
   EXPECT_EQ(*ask(subject, "SELECT current_user || ' ' || count(*) FROM box"), "carillon_app 0");
 }
 
+TEST_F(ConnectionTest, AReadIsDoneAgainOnANewSessionWhenItsBackendWasTerminated) {
+  const auto read = [&](const std::string& sql) {
+    return subject.read("read", [&](pqxx::transaction_base& tx) -> result<std::string> {
+      return text_or_empty(tx.exec(sql)[0][0]);
+    });
+  };
+  const auto backend = *read("SELECT pg_backend_pid()");
+  EXPECT_EQ(*read("SELECT pg_backend_pid()"), backend);
+  terminate();
+  const auto after = read("SELECT pg_backend_pid() || current_user");
+  ASSERT_TRUE(after) << after.error().detail;
+  EXPECT_NE(*after, backend + "carillon_app");
+  EXPECT_THAT(*after, HasSubstr("carillon_app"));
+  // What is wrong with the statement is no lost session.
+  EXPECT_EQ(code_of(read("SELECT 1 / 0")), errc::permanent);
+  EXPECT_EQ(*read("SELECT 'fine'"), "fine");
+}
+
 TEST_F(ConnectionTest, ABackendTerminatedInMidStatementIsTransient) {
   connection holder{options(), db.log()};
   db.exec("INSERT INTO carillon.box VALUES (1)");

@@ -1,6 +1,8 @@
 #include "storage/notification_repository.hpp"
 
+#include <algorithm>
 #include <thread>
+#include <tuple>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -294,6 +296,92 @@ TEST_F(NotificationServiceTest, MarkMultipleWithUnknownIdMarksNothing) {
     fields.push_back(f.field);
   EXPECT_THAT(fields, ElementsAre("ids.1", "ids.2"));
   EXPECT_EQ(*store.unread_count(here, olga), 1);
+}
+
+TEST_F(NotificationServiceTest, ManyMailboxesAtOnceShowWhatEachShowsAlone) {
+  for (int i = 0; i < 7; ++i) {
+    const auto n = sent();
+    if (i % 3 == 0)
+      store.mark_as_read(here, olga, n.id).value();
+  }
+  // Of one instant: then the id decides.
+  db.exec("UPDATE carillon.notifications SET created_at = date_trunc('day', now())");
+  auto m = message();
+  m.user = emil;
+  m.data = R"({"a":1})";
+  sent(m);
+  m.tenant = other;
+  m.user = stranger;
+  sent(m);
+  db.exec("UPDATE carillon.notifications SET channel = 'email' WHERE user_id = " + sql_literal(stranger));
+
+  const auto everywhere = scope::maintenance("test");
+  const std::vector<mailbox> whose{{acme, emil}, {acme, olga}, {other, stranger}, {acme, olga}, {other, olga}};
+  EXPECT_THAT(*store.unread_counts(everywhere, whose), ElementsAre(1, 4, 0, 4, 0));
+  EXPECT_THAT(*store.unread_counts(here, whose), ElementsAre(1, 4, 0, 4, 0));
+  EXPECT_THAT(*store.unread_counts(scope::tenant(other), whose), ElementsAre(0, 0, 0, 0, 0));
+  EXPECT_TRUE(store.unread_counts(everywhere, {})->empty());
+
+  std::vector<mailbox_page> asked;
+  for (const auto& [page, per_page] : std::vector<std::pair<int, int>>{{1, 20}, {1, 3}, {2, 3}, {3, 3}, {4, 3}})
+    for (const auto& one : whose)
+      asked.push_back({one, page, per_page});
+  const auto pages = store.newest(everywhere, asked);
+  ASSERT_TRUE(pages) << pages.error().detail;
+  ASSERT_THAT(*pages, SizeIs(asked.size()));
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    notification_filter filter;
+    filter.page = asked[i].page;
+    filter.per_page = asked[i].per_page;
+    const auto alone = store.list(scope::tenant(asked[i].whose.tenant), asked[i].whose.user, filter).value();
+    EXPECT_EQ((*pages)[i].total, alone.total) << i;
+    std::vector<notification_id> there, wanted;
+    std::vector<mailbox_item> rows;
+    for (const auto& one : (*pages)[i].items) {
+      there.push_back(one.id);
+      rows.push_back({asked[i].whose, one.id});
+    }
+    for (const auto& one : alone.items)
+      wanted.push_back(one.id);
+    EXPECT_EQ(there, wanted) << i;
+    const auto loaded = store.load_items(everywhere, rows);
+    ASSERT_TRUE(loaded);
+    ASSERT_THAT(*loaded, SizeIs(wanted.size()));
+    for (const auto& one : *loaded) {
+      EXPECT_THAT((*pages)[i].items, ::testing::Contains(one.version));
+      const auto same = std::find_if(alone.items.begin(), alone.items.end(),
+                                     [&](const auto& other_one) { return other_one.id == one.item.id; });
+      ASSERT_NE(same, alone.items.end());
+      EXPECT_EQ(std::tie(one.item.tenant, one.item.user, one.item.type, one.item.channel, one.item.title,
+                         one.item.message, one.item.data, one.item.action_url, one.item.icon, one.item.read_at,
+                         one.item.sent_at, one.item.created_at),
+                std::tie(same->tenant, same->user, same->type, same->channel, same->title, same->message, same->data,
+                         same->action_url, same->icon, same->read_at, same->sent_at, same->created_at));
+    }
+    EXPECT_TRUE(store.load_items(scope::tenant(other), rows)->empty());
+  }
+  const auto nothing = store.newest(scope::tenant(other), asked).value();
+  ASSERT_THAT(nothing, SizeIs(asked.size()));
+  for (const auto& page : nothing) {
+    EXPECT_EQ(page.total, 0);
+    EXPECT_TRUE(page.items.empty());
+  }
+}
+
+TEST_F(NotificationServiceTest, EveryChangeOfARowIsAnotherVersionOfIt) {
+  const auto n = sent();
+  const auto everywhere = scope::maintenance("test");
+  const auto version = [&] { return store.newest(everywhere, {{{acme, olga}, 1, 20}})->at(0).items.at(0); };
+  const auto first = version();
+  EXPECT_EQ(version(), first);
+  store.mark_as_read(here, olga, n.id).value();
+  const auto read = version();
+  EXPECT_EQ(read.id, first.id);
+  EXPECT_NE(read.number, first.number);
+  EXPECT_EQ(store.load_items(everywhere, {{{acme, olga}, n.id}})->at(0).version, read);
+  EXPECT_TRUE(store.load_items(everywhere, {{{acme, emil}, n.id}})->empty()) << "not his";
+  db.exec("DELETE FROM carillon.notifications");
+  EXPECT_TRUE(store.load_items(everywhere, {{{acme, olga}, n.id}})->empty());
 }
 
 TEST_F(NotificationServiceTest, TwoMarkersAtOnceBothSucceed) {

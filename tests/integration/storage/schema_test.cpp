@@ -71,7 +71,7 @@ TEST_F(SchemaTest, EveryTableWithTenantDataNamesItsTenant) {
   // A password reset begins with an e-mail address, before any tenant is known.
   const std::set<std::string> of_no_tenant{
     "config_changes", "job_blocks", "job_controls", "job_kinds", "job_manifests", "node_incarnations", "node_leases",
-    "notification_types", "password_reset_tokens", "platform_secrets", "schema_migrations", "shard_leases", "social_platform_integrations",
+    "notification_types", "operator_alarms", "password_reset_tokens", "platform_secrets", "schema_migrations", "shard_leases", "social_platform_integrations",
     "super_admin_users", "tenants"};
   for (const auto& table : without)
     EXPECT_TRUE(of_no_tenant.contains(table)) << table;

@@ -22,6 +22,8 @@ public:
   }
   void actor_restarted(std::string_view) noexcept override {
   }
+  void host_circuit(bool) noexcept override {
+  }
   int accepted = 0;
 };
 

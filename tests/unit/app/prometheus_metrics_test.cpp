@@ -49,6 +49,16 @@ TEST_F(PrometheusMetricsTest, LatenessIsKeptByNetworkAndNeverNegative) {
   EXPECT_THAT(page, HasSubstr(R"(carillon_publish_lateness_seconds_count{network="mastodon"} 2)"));
 }
 
+TEST_F(PrometheusMetricsTest, ServersThatAreDownAreCounted) {
+  EXPECT_THAT(measured.render({}, {}), HasSubstr("carillon_host_circuits_open 0"));
+  measured.host_circuit(true);
+  measured.host_circuit(true);
+  measured.host_circuit(false);
+  const auto page = measured.render({}, {});
+  EXPECT_THAT(page, HasSubstr("carillon_host_circuits_open 1"));
+  EXPECT_THAT(page, HasSubstr("carillon_host_circuits_opened_total 2"));
+}
+
 TEST_F(PrometheusMetricsTest, GaugesComeFromTheReportsAndTheWaitingJobs) {
   const actor_report node{"node a",
                           "running",

@@ -1,5 +1,6 @@
 #include "domain/instant.hpp"
 
+#include <date/date.h>
 #include <gtest/gtest.h>
 
 namespace carillon {
@@ -146,6 +147,16 @@ TEST(Instant, BeforeTheEpochIsFlooredNotTruncated) {
   const instant t{std::chrono::microseconds{-1}};
   EXPECT_EQ(format_api_time(t), "1969-12-31T23:59:59+00:00");
   EXPECT_EQ(format_precise_time(t), "1969-12-31T23:59:59.999999+00:00");
+}
+
+TEST(Instant, EveryFormIsTheLibrarysOwn) {
+  for (const auto* text : {"0001-01-01T00:00:00Z", "0999-12-31T23:59:59.000001Z", "1600-02-29T12:34:56Z",
+                           "1969-12-31T23:59:59.999999Z", "2000-02-29T01:02:03Z", "2026-11-26T08:00:00.5Z",
+                           "2100-03-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"}) {
+    const auto t = *parse_time(text);
+    EXPECT_EQ(format_precise_time(t), date::format("%FT%T+00:00", t)) << text;
+    EXPECT_EQ(format_api_time(t), date::format("%FT%T+00:00", std::chrono::floor<std::chrono::seconds>(t))) << text;
+  }
 }
 
 TEST(Instant, PreciseFormRoundTrips) {

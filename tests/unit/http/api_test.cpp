@@ -15,6 +15,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <map>
@@ -41,8 +42,22 @@ struct fake_auth final : auth_store {
         return std::optional{token};
     return std::optional<stored_token>{};
   }
+  result<std::vector<token_holder>> find_holders(const scope&, const std::vector<std::int64_t>& ids) override {
+    ++lookups;
+    if (broken)
+      return failure{errc::transient, "no connection", {}, {}};
+    std::vector<token_holder> out;
+    for (const auto& [id, token] : tokens)
+      if (std::find(ids.begin(), ids.end(), id) != ids.end())
+        out.push_back({token, status});
+    return out;
+  }
   result<done> touch_token(const scope&, std::int64_t) override {
     ++touched;
+    return done{};
+  }
+  result<done> touch_tokens(const scope&, const std::vector<std::int64_t>& ids) override {
+    touched += static_cast<int>(ids.size());
     return done{};
   }
   result<std::optional<credentials>>
@@ -91,6 +106,9 @@ struct fake_auth final : auth_store {
   new_token added;
   std::int64_t revoked = 0;
   int touched = 0;
+  std::optional<tenant_status> status = tenant_status::active; ///< For find_holders.
+  bool broken = false;                                         ///< So it.
+  int lookups = 0;
 };
 
 struct fake_workspaces final : workspace_store {
@@ -152,11 +170,14 @@ struct fake_store final : test::store_without_ports {
   fake_workspaces places;
 };
 
-enum class pool_mode { works, refuses, forgets };
+enum class pool_mode { works, waits, refuses, forgets };
 
 struct pool_state {
   fake_store db;
-  pool_mode mode = pool_mode::works;
+  std::atomic<pool_mode> mode = pool_mode::works;
+  /// What a task waits for before it runs, in the mode `waits`.
+  std::promise<void> gate;
+  std::shared_future<void> opened = gate.get_future().share();
   /// Tasks that were never answered, so that they stay unfinished.
   std::vector<db_task_ptr> forgotten;
 };
@@ -166,6 +187,9 @@ database_actor::behavior_type fake_pool(database_actor::pointer self,
   return {
     [=](atom::run, const db_task_ptr& task) -> caf::result<atom::done> {
       switch (state->mode) {
+      case pool_mode::waits:
+        state->opened.wait();
+        [[fallthrough]];
       case pool_mode::works:
         task->run(state->db);
         return atom::done_v;
@@ -255,6 +279,13 @@ protected:
         c.after_commit.push_back({});
         return failure{errc::permanent, "secret detail", {}, {}};
       });
+      routes.push_back({.method = "GET",
+                        .pattern = "/shared",
+                        .run = [](call& c) -> result<reply> { return ok({{"alone", c.who.name}}); },
+                        .shared = shared_read{[](const request& req) { return req.query_value("alone").empty(); },
+                                              [this](store&, const std::vector<shared_call>& calls) {
+                                                return read_shared(calls);
+                                              }}});
       routes.push_back({.method = "POST",
                         .pattern = "/silent-start",
                         .need = access::open,
@@ -270,6 +301,40 @@ protected:
                                    [this](const hint&) { ++hints_; });
     }
     return *api_;
+  }
+
+  result<std::vector<reply>> read_shared(const std::vector<shared_call>& calls) {
+    together_.push_back(calls.size());
+    if (read_fails_)
+      return failure{errc::transient, "no connection", {}, {}};
+    if (read_throws_)
+      throw std::runtime_error{"planted"};
+    std::vector<reply> out;
+    for (const auto& one : calls)
+      out.push_back(ok({{"name", one.who.name}, {"asked", one.req.query_value("asked")}}));
+    return out;
+  }
+
+  /// GET /shared.
+  std::future<reply> share(const std::string& asked, std::string token) {
+    request req;
+    req.method = "GET";
+    req.path = "/shared";
+    req.query = {{"asked", asked}};
+    if (!token.empty())
+      req.headers["authorization"] = "Bearer " + std::move(token);
+    auto promise = std::make_shared<std::promise<reply>>();
+    auto answer = promise->get_future();
+    the_api().dispatcher()(std::move(req), [slot = std::make_shared<once>(promise)](reply r) {
+      slot->answer(std::move(r));
+    });
+    return answer;
+  }
+  static reply got(std::future<reply>& answer) {
+    if (answer.wait_for(30s) == std::future_status::ready)
+      return answer.get();
+    ADD_FAILURE() << "no answer";
+    return {};
   }
 
   /// The answer; a request that gets none fails the test after 30 s.
@@ -324,14 +389,18 @@ protected:
 
   const user_id user_ = user_id::make();
   const tenant_id tenant_ = tenant_id::make();
+  std::vector<std::size_t> together_; ///< Calls of each shared read.
+  std::atomic<bool> read_fails_{false};
+  std::atomic<bool> read_throws_{false};
   test::recording_logger log_;
   system_clock clock_;
   std::atomic<int> hints_{0};
   api_options options_;
-  password_hasher hasher_;
   std::shared_ptr<pool_state> state_ = std::make_shared<pool_state>();
   caf::actor_system system_{actor_config()};
   database_actor pool_ = system_.spawn(fake_pool, state_);
+  /// Ends before the actors: its thread may be the last to hold a request.
+  password_hasher hasher_;
   std::unique_ptr<api> api_;
 };
 
@@ -503,6 +572,114 @@ TEST_F(HttpApiTest, ADeadDatabaseIs503) {
 
 TEST_F(HttpApiTest, AnExchangeThatIsLetGoIs503) {
   EXPECT_EQ(ask("POST", "/silent-start").status, 503);
+}
+
+// -- shared reads ---------------------------------------------------------------
+
+TEST_F(HttpApiTest, WhatArrivesWhileTheDatabaseIsBusyIsReadTogetherAndEachGetsHisOwn) {
+  add_token(2, "secret-two");
+  auto& tokens = state_->db.tokens.tokens;
+  tokens[2].user_name = "Emil Editor";
+  add_token(3, "secret-three");
+  tokens[3].expired = true;
+  add_token(4, "secret-four");
+  tokens[4].used_lately = true;
+  state_->mode = pool_mode::waits;
+  std::vector<std::future<reply>> answers;
+  for (const auto* token : {"1|secret-one", "2|secret-two", "1|secret-one", "2|secret-one", "3|secret-three",
+                            "9|secret-one", "4|secret-four"})
+    answers.push_back(share(std::to_string(answers.size()), token));
+  state_->gate.set_value();
+  std::vector<reply> replies;
+  for (auto& answer : answers)
+    replies.push_back(got(answer));
+  const std::vector<std::pair<int, std::string>> wanted{{200, "Olga Owner"}, {200, "Emil Editor"}, {200, "Olga Owner"},
+                                                        {401, ""},           {401, ""},            {401, ""},
+                                                        {200, "Olga Owner"}};
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    ASSERT_EQ(replies[i].status, wanted[i].first) << i;
+    if (wanted[i].first != 200)
+      continue;
+    EXPECT_EQ(replies[i].body["data"]["name"], wanted[i].second);
+    EXPECT_EQ(replies[i].body["data"]["asked"], std::to_string(i));
+  }
+  EXPECT_EQ(together_, std::vector<std::size_t>{4});
+  EXPECT_EQ(state_->db.tokens.lookups, 1);
+  EXPECT_EQ(state_->db.tokens.touched, 3) << "the one that was used lately is left alone";
+}
+
+TEST_F(HttpApiTest, MoreThanOneRoundHoldsAreReadInSeveral) {
+  state_->mode = pool_mode::waits;
+  std::vector<std::future<reply>> answers;
+  for (int i = 0; i < 300; ++i)
+    answers.push_back(share(std::to_string(i), "1|secret-one"));
+  state_->gate.set_value();
+  for (std::size_t i = 0; i < answers.size(); ++i)
+    EXPECT_EQ(got(answers[i]).body["data"]["asked"], std::to_string(i));
+  EXPECT_EQ(together_.size(), 5u);
+  EXPECT_LE(*std::max_element(together_.begin(), together_.end()), 64u);
+}
+
+TEST_F(HttpApiTest, ASharedReadPassesTheSameGatesAsAnyOther) {
+  auto& status = state_->db.tokens.status;
+  const auto ask_shared = [&](const std::string& token) {
+    auto answer = share("", token);
+    return got(answer).status;
+  };
+  EXPECT_EQ(ask_shared("1|secret-one"), 200);
+  status = tenant_status::suspended;
+  EXPECT_EQ(ask_shared("1|secret-one"), 403);
+  status = tenant_status::terminated;
+  EXPECT_EQ(ask_shared("1|secret-one"), 403);
+  status.reset();
+  EXPECT_EQ(ask_shared("1|secret-one"), 404);
+  status = tenant_status::pending;
+  EXPECT_EQ(ask_shared("1|secret-one"), 200);
+  for (const auto* token : {"", "1|", "x|secret-one", "0|secret-one"})
+    EXPECT_EQ(ask_shared(token), 401) << token;
+  // Read alone: a token without its id, and what the read does not take.
+  EXPECT_EQ(ask_shared("secret-one"), 200);
+  EXPECT_EQ(together_.size(), 2u);
+}
+
+TEST_F(HttpApiTest, WhenASharedReadFailsEveryoneIsToldAndTheNextIsTriedAnew) {
+  const auto ask_shared = [&] {
+    auto answer = share("", "1|secret-one");
+    return got(answer).status;
+  };
+  state_->db.tokens.broken = true;
+  EXPECT_EQ(ask_shared(), 503);
+  state_->db.tokens.broken = false;
+  read_fails_ = true;
+  EXPECT_EQ(ask_shared(), 503);
+  read_fails_ = false;
+  read_throws_ = true;
+  EXPECT_EQ(ask_shared(), 500);
+  read_throws_ = false;
+  state_->mode = pool_mode::refuses;
+  EXPECT_EQ(ask_shared(), 503);
+  EXPECT_EQ(ask_shared(), 503);
+  EXPECT_EQ(ask_shared(), 503);
+  state_->mode = pool_mode::works;
+  EXPECT_EQ(ask_shared(), 200);
+}
+
+TEST_F(HttpApiTest, WhoWaitsForAReadThatHangsIs503AfterTheDeadline) {
+  options_.deadline = 1ms;
+  state_->mode = pool_mode::forgets;
+  std::vector<std::future<reply>> answers;
+  for (int i = 0; i < 5; ++i)
+    answers.push_back(share("", "1|secret-one"));
+  for (auto& answer : answers)
+    EXPECT_EQ(got(answer).status, 503);
+}
+
+TEST_F(HttpApiTest, ASharedReadOnADeadPoolIs503) {
+  caf::anon_send_exit(pool_, caf::exit_reason::kill);
+  for (int i = 0; i < 5; ++i) {
+    auto answer = share("", "1|secret-one");
+    EXPECT_EQ(got(answer).status, 503);
+  }
 }
 
 // -- login --------------------------------------------------------------------

@@ -35,6 +35,9 @@ TEST(RetryAfterTest, ARateLimitEndsAtAnInstant) {
   EXPECT_EQ(parse_rate_limit_reset("2026-02-07T10:05:00.500000Z", now), 5min);
   EXPECT_EQ(parse_rate_limit_reset("1770458460", now), 59'500ms);
   EXPECT_EQ(parse_rate_limit_reset("2026-02-07T09:00:00Z", now), 0ms);
+  EXPECT_EQ(parse_rate_limit_reset("50", now), 50s);
+  EXPECT_EQ(parse_rate_limit_reset("99999999", now), 24h);
+  EXPECT_EQ(parse_rate_limit_reset("100000000", now), 0ms) << "1973";
   EXPECT_EQ(parse_rate_limit_reset("soon", now), std::nullopt);
   EXPECT_EQ(parse_rate_limit_reset("", now), std::nullopt);
 }

@@ -78,7 +78,7 @@ TEST(NotificationRequestTest, ReadsWhomAndWhat) {
   body["workspace_id"] = to_string(workspace_id::make());
   const auto in = internal_area::parse_notification_request(body, "key-1");
   ASSERT_TRUE(in) << in.error().detail;
-  EXPECT_EQ(to_string(in->message.tenant), body["tenant_id"]);
+  EXPECT_EQ(body["tenant_id"], to_string(in->message.tenant));
   ASSERT_THAT(in->users, SizeIs(1));
   EXPECT_EQ(in->message.type, notification_type::payment_failed);
   EXPECT_EQ(in->message.data, R"({"invoice":7})");

@@ -153,6 +153,13 @@ TEST(PostJson, AttemptsHaveTheDeclaredMembersAndKeepTheLogsWordsBack) {
   EXPECT_EQ(shown["next_try_at"], "2030-01-15T09:00:00+00:00");
   t.target.status = target_status::failed;
   EXPECT_TRUE(render(t, true)["next_try_at"].is_null()) << "nothing comes next";
+  const auto words_for = [&](const char* code) {
+    t.attempts[0].error_code = code;
+    return render(t, true)["attempts"][0]["error_message"].get<std::string>();
+  };
+  EXPECT_NE(words_for("NOT_SENT").find("Not sent"), std::string::npos);
+  EXPECT_NE(words_for("THROTTLED").find("slow down"), std::string::npos);
+  EXPECT_NE(words_for("EXCEPTION").find("could not be reached"), std::string::npos);
 }
 
 TEST(PostJson, AMutationIsTheFlatPostAndTheDetail) {

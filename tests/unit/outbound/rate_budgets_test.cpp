@@ -1,0 +1,219 @@
+#include "outbound/social/rate_budgets.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <gtest/gtest.h>
+
+namespace carillon::outbound {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+class RateBudgetsTest : public ::testing::Test {
+protected:
+  using headers = std::vector<std::pair<std::string, std::string>>;
+
+  static account_credentials account(const std::string& name = "acme") {
+    return {network::mastodon, "https://m.example", name, "secret"};
+  }
+  static outgoing_post post(const std::string& key, const std::string& name = "acme") {
+    outgoing_post out;
+    out.account = account(name);
+    out.idempotency_key = key;
+    return out;
+  }
+  static http_response answer(int status, headers h) {
+    http_response out;
+    out.how = http_response::delivery::answered;
+    out.status = status;
+    out.headers = std::move(h);
+    return out;
+  }
+
+  void hear(int remaining, std::chrono::seconds left, int limit = 300, rate_scope scope = rate_scope::account) {
+    budgets->learn(account(), scope,
+                   answer(200, {{"x-ratelimit-limit", std::to_string(limit)},
+                                {"x-ratelimit-remaining", std::to_string(remaining)},
+                                {"x-ratelimit-reset", std::to_string(left.count())}}),
+                   wall, now);
+  }
+  result<rate_budgets::permit> admit(const outgoing_post& p, const rate_budgets::cost& cost = {}) {
+    return budgets->admit(p, cost, now);
+  }
+  /// Nothing when the post may go.
+  std::optional<std::chrono::milliseconds> wait(const std::string& key, const rate_budgets::cost& cost = {}) {
+    const auto got = admit(post(key), cost);
+    if (got)
+      return std::nullopt;
+    EXPECT_EQ(got.error().code, errc::cancelled);
+    return got.error().retry_after;
+  }
+
+  const instant wall = *parse_time("2026-02-07T10:00:00Z");
+  rate_budgets::time_point now{1'000h};
+  std::shared_ptr<rate_budgets> budgets = std::make_shared<rate_budgets>();
+};
+
+TEST_F(RateBudgetsTest, AServerThatSaysNothingIsHeldToNothing) {
+  budgets->learn(account(), rate_scope::account, answer(200, {}), wall, now);
+  std::vector<rate_budgets::permit> running;
+  for (int i = 0; i < 1'000; ++i) {
+    auto permit = admit(post(std::to_string(i)));
+    ASSERT_TRUE(permit);
+    running.push_back(std::move(*permit));
+  }
+}
+
+TEST_F(RateBudgetsTest, A429ClosesTheAccountForAsLongAsItSaysAndNoOther) {
+  budgets->learn(account(), rate_scope::account, answer(429, {{"retry-after", "600"}}), wall, now);
+  EXPECT_EQ(wait("1"), 600s);
+  EXPECT_TRUE(admit(post("2", "rival")));
+  now += 599s;
+  EXPECT_EQ(wait("1"), 1s);
+  now += 1s;
+  EXPECT_FALSE(wait("1"));
+}
+
+TEST_F(RateBudgetsTest, AWindowThatIsUsedUpClosesTheAccountUntilItsEnd) {
+  hear(0, 200s);
+  EXPECT_EQ(wait("1"), 200s);
+  now += 200s;
+  EXPECT_FALSE(wait("1"));
+}
+
+TEST_F(RateBudgetsTest, WhatRunningCallsMayStillUseUpIsNobodyElses) {
+  hear(2, 200s);
+  auto first = admit(post("1"));
+  auto second = admit(post("2"));
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(wait("3"), 2s) << "one of them may not come to a call";
+  first = rate_budgets::permit{};
+  EXPECT_FALSE(wait("3"));
+}
+
+TEST_F(RateBudgetsTest, WhenFewerCallsAreLeftThanWaitTheRestComesBackAtTheReset) {
+  hear(40, 200s);
+  int at_once = 0, within_the_minute = 0, at_the_reset = 0;
+  std::vector<rate_budgets::permit> running;
+  for (int i = 0; i < 100; ++i) {
+    auto got = admit(post(std::to_string(i)));
+    if (got)
+      running.push_back(std::move(*got)), ++at_once;
+    else if (*got.error().retry_after <= 45s)
+      ++within_the_minute;
+    else if (*got.error().retry_after == 200s)
+      ++at_the_reset;
+  }
+  EXPECT_EQ(at_once, 30);
+  EXPECT_EQ(within_the_minute, 70) << "those that run have not used up what is left yet: some are asked to come soon";
+  for (int i = 0; i < 30; ++i)
+    hear(40 - i - 1, 200s);
+  running.clear();
+  EXPECT_EQ(wait("100"), 200s) << "the last ten are promised";
+}
+
+TEST_F(RateBudgetsTest, ASmallBurstIsNotSpread) {
+  hear(290, 250s);
+  for (int i = 0; i < 30; ++i)
+    EXPECT_FALSE(wait(std::to_string(i))) << i;
+}
+
+TEST_F(RateBudgetsTest, ALargeBurstIsSpreadEvenlyWithinTheMinuteEachPostWithASlotOfItsOwn) {
+  hear(280, 250s);
+  std::vector<std::chrono::milliseconds> slots;
+  for (int i = 0; i < 200; ++i)
+    if (const auto w = wait(std::to_string(i)))
+      slots.push_back(*w);
+  ASSERT_EQ(slots.size(), 170u);
+  EXPECT_LE(slots.back(), 45s);
+  EXPECT_TRUE(std::is_sorted(slots.begin(), slots.end()));
+  // No second gets many more than its part.
+  std::map<std::int64_t, int> by_second;
+  for (const auto slot : slots)
+    ++by_second[slot / 1s];
+  for (const auto& [second, posts] : by_second)
+    EXPECT_LE(posts, 8) << second;
+  // Each gets its permit when its time has come, and no sooner.
+  EXPECT_EQ(wait("199"), slots.back());
+  now += slots.back();
+  for (int i = 30; i < 200; ++i)
+    EXPECT_FALSE(wait(std::to_string(i))) << i;
+}
+
+TEST_F(RateBudgetsTest, AThreadIsNotBegunWhenTheWindowDoesNotHoldItsEnd) {
+  hear(5, 100s);
+  EXPECT_EQ(wait("thread", {6, 0, 0}), 100s);
+  EXPECT_FALSE(wait("shorter", {5, 0, 0}));
+  hear(3, 100s, 3);
+  EXPECT_FALSE(wait("longer than every window", {50, 0, 0}));
+}
+
+TEST_F(RateBudgetsTest, UploadsHoldBackOnlyPostsWithFiles) {
+  hear(0, 300s, 30, rate_scope::uploads);
+  EXPECT_EQ(wait("with a file", {2, 1, 0}), 300s);
+  EXPECT_FALSE(wait("words alone"));
+}
+
+TEST_F(RateBudgetsTest, AnswersThatOvertakeEachOtherNeverAddToAWindow) {
+  hear(1, 100s);
+  hear(20, 100s);
+  EXPECT_FALSE(wait("1"));
+  auto running = admit(post("1"));
+  EXPECT_TRUE(wait("2"));
+  now += 100s;
+  hear(299, 300s);
+  EXPECT_FALSE(wait("2")) << "the next window";
+}
+
+TEST_F(RateBudgetsTest, NoWorkspaceUsesUpTheRestOfAHostThatOthersUseToo) {
+  const auto quiet = workspace_id::make();
+  const auto busy = workspace_id::make();
+  const auto of = [&](const workspace_id& whose, int i) {
+    auto out = post(to_string(whose) + std::to_string(i), to_string(whose));
+    out.workspace = whose;
+    return out;
+  };
+  hear(60, 300s, 100, rate_scope::host);
+  EXPECT_TRUE(admit(of(quiet, 0), {1, 0, 1}));
+  int admitted = 0;
+  for (int i = 0; i < 60; ++i) {
+    hear(std::max(1, 59 - admitted), 300s, 100, rate_scope::host);
+    admitted += admit(of(busy, i), {1, 0, 1}) ? 1 : 0;
+  }
+  EXPECT_EQ(admitted, 50);
+  EXPECT_TRUE(admit(of(quiet, 1), {1, 0, 1}));
+}
+
+TEST_F(RateBudgetsTest, AWaitIsTakenOnceAndAShortOneNotAtAll) {
+  EXPECT_TRUE(budgets->take_learned_wait(account(), now).is_none());
+  budgets->close(account(), rate_scope::account, 4s, now);
+  EXPECT_TRUE(budgets->take_learned_wait(account(), now).is_none());
+  budgets->close(account(), rate_scope::uploads, 90s, now);
+  budgets->close(account(), rate_scope::account, 60s, now);
+  const auto taken = budgets->take_learned_wait(account(), now);
+  EXPECT_EQ(taken.calls, 60s);
+  EXPECT_EQ(taken.uploads, 90s);
+  EXPECT_TRUE(budgets->take_learned_wait(account(), now).is_none());
+  budgets->close(account(), rate_scope::account, 300s, now);
+  EXPECT_EQ(budgets->take_learned_wait(account(), now).calls, 300s);
+}
+
+TEST_F(RateBudgetsTest, HeadersThatMakeNoSenseTeachNothing) {
+  for (const auto& odd : std::vector<headers>{{{"x-ratelimit-remaining", "-1"}, {"x-ratelimit-reset", "60"}},
+                                              {{"x-ratelimit-remaining", "none"}, {"x-ratelimit-reset", "60"}},
+                                              {{"x-ratelimit-remaining", "0"}},
+                                              {{"x-ratelimit-remaining", "0"}, {"x-ratelimit-reset", "later"}},
+                                              {{"x-ratelimit-remaining", "99999999999999999999"}, {"x-ratelimit-reset", "60"}}}) {
+    budgets->learn(account(), rate_scope::account, answer(200, odd), wall, now);
+    EXPECT_FALSE(wait("1"));
+  }
+  budgets->learn(account(), rate_scope::account,
+                 answer(200, {{"ratelimit-remaining", "0, 0;w=60"}, {"ratelimit-reset", "60"}}), wall, now);
+  EXPECT_EQ(wait("1"), 60s);
+}
+
+} // namespace
+
+} // namespace carillon::outbound

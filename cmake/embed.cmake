@@ -120,7 +120,8 @@ ${entries}  };
 
 } // namespace carillon::assets
 ")
-  set_source_files_properties(${source} PROPERTIES OBJECT_DEPENDS "${ARGN}")
+  # In a unity build the object would not depend on the files.
+  set_source_files_properties(${source} PROPERTIES OBJECT_DEPENDS "${ARGN}" SKIP_UNITY_BUILD_INCLUSION ON)
   target_sources(${target} PRIVATE ${source})
   target_include_directories(${target} PRIVATE ${CARILLON_ASSETS_DIR})
 endfunction()

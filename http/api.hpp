@@ -1,5 +1,6 @@
 // From a request to its answer: limiter, route table, gates, handler, each
-// request as one ephemeral actor that asks the database once.
+// request as one ephemeral actor that asks the database once; those of shared
+// routes as many as wait together (http/shared_reads.hpp).
 #pragma once
 
 #include "actors/protocol/database.hpp"

@@ -2,8 +2,7 @@
 -- Why: outcomes of several posts are recorded in one transaction, and what
 -- their authors are told is written by one statement: planning and starting it
 -- had cost more than its rows.
--- Lock: none on tables. Backfill: none. Nodes of the version before go on with
--- carillon.write_notifications, whose form stays.
+-- Lock: none on tables. Backfill: none.
 
 -- As in 0003, each with a correlation id of its own, and a user may be there
 -- several times.
@@ -67,47 +66,15 @@ BEGIN
   RETURN coalesce(due, false);
 END $$;
 
-CREATE OR REPLACE FUNCTION carillon.write_notifications(
-    tenant_id uuid, user_ids uuid[], type text, title text, message text, data jsonb, action_url text,
-    workspace_id uuid, correlation_id text, in_app_only boolean)
-  RETURNS TABLE (id uuid, user_id uuid, read_at timestamptz, created_at timestamptz, due boolean)
-  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-  SET plan_cache_mode = force_generic_plan AS $$
-#variable_conflict use_column
-DECLARE
-  new_ids uuid[];
-  new_users uuid[];
-  is_due boolean;
-BEGIN
-  PERFORM carillon.check_notification('carillon.write_notifications', write_notifications.type,
-                                      write_notifications.title, write_notifications.message,
-                                      write_notifications.data);
-  WITH stored AS (
-    INSERT INTO carillon.notifications
-      (id, tenant_id, user_id, type, channel, title, message, data, action_url, read_at)
-    SELECT carillon.uuid_v7(), u.tenant_id, u.id, t.type, 'in_app', left(write_notifications.title, 200),
-           write_notifications.message, write_notifications.data, carillon.client_path(write_notifications.action_url),
-           CASE WHEN NOT carillon.shows_in_app(p.in_app_enabled, t.overrides_opt_out) THEN now() END
-    FROM unnest(write_notifications.user_ids) AS w (id)
-    JOIN carillon.users u ON u.id = w.id AND u.tenant_id = write_notifications.tenant_id
-    JOIN carillon.notification_types t ON t.type = write_notifications.type
-    LEFT JOIN carillon.notification_preferences p
-      ON p.user_id = u.id AND p.notification_type = t.type AND p.tenant_id = u.tenant_id
-    RETURNING id, user_id
-  )
-  SELECT array_agg(id ORDER BY id), array_agg(user_id ORDER BY id) INTO new_ids, new_users FROM stored;
-  IF new_ids IS NULL THEN
-    RETURN;
-  END IF;
-  is_due := carillon.write_deliveries(
-    write_notifications.tenant_id, coalesce(write_notifications.workspace_id, write_notifications.tenant_id),
-    write_notifications.type, new_ids, new_users,
-    array_fill(write_notifications.correlation_id, ARRAY[cardinality(new_ids)]), write_notifications.in_app_only);
-  RETURN QUERY SELECT n.id, n.user_id, n.read_at, n.created_at, is_due
-               FROM carillon.notifications n WHERE n.id = ANY (new_ids) ORDER BY n.id;
-END $$;
-
-DROP FUNCTION carillon.write_deliveries(uuid, uuid, text, uuid[], uuid[], text, boolean);
+-- One correlation id for all.
+CREATE OR REPLACE FUNCTION carillon.write_deliveries(
+    tenant_id uuid, workspace_id uuid, type text, ids uuid[], user_ids uuid[],
+    correlation_id text, in_app_only boolean)
+  RETURNS boolean LANGUAGE sql SET search_path = pg_catalog, pg_temp
+  RETURN carillon.write_deliveries(
+    write_deliveries.tenant_id, write_deliveries.workspace_id, write_deliveries.type, write_deliveries.ids,
+    write_deliveries.user_ids, array_fill(write_deliveries.correlation_id, ARRAY[cardinality(write_deliveries.ids)]),
+    write_deliveries.in_app_only);
 
 -- The service's `send` of several notices of one type and workspace, each to
 -- one user with a text of its own: the n-th of each array. Nothing for users

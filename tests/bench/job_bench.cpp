@@ -17,6 +17,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -50,6 +51,9 @@ struct options {
   int workspaces = 1'000;
   int pickups = 300;
   int enqueue_batch = 1'000;
+  int history = 0;
+  bool reader = false;
+  int flood = 0;
   engine_options engine;
   std::string database_url;
   bool bare = true;
@@ -253,6 +257,59 @@ std::vector<double> pick_up(const options& o, store& db, engine& node, starts& s
   return out;
 }
 
+/// Finished jobs of the last hours, as a node leaves them.
+void fill_history(const options& o, database& db) {
+  db.run("INSERT INTO carillon.job_history (id, kind, queue, tenant_id, workspace_id, priority, payload, state, attempt,"
+         "  max_attempts, crashes, run_at, retention, errors, created_at, concluded_at)"
+         " SELECT carillon.uuid_v7(), 'bench_past', 'default', gen_random_uuid(), gen_random_uuid(), 5,"
+         "  jsonb_build_object('v', 1, 'number', n, 'text', repeat('x', 70)), 'succeeded', 0, 1, 0, t, 'short', '[]', t, t"
+         " FROM generate_series(1, " + std::to_string(o.history) + ") AS n,"
+         "  LATERAL (SELECT now() - n * interval '10 milliseconds' AS t) AS past");
+  db.run("VACUUM ANALYZE carillon.job_history");
+}
+
+/// A transaction that looked at the jobs once and stays open: nothing that is
+/// deleted after it can be cleaned up.
+class idle_reader {
+public:
+  explicit idle_reader(const std::string& url) : session_(url), tx_(session_) {
+    tx_.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+    tx_.exec("SELECT count(*) FROM carillon.jobs");
+  }
+
+private:
+  pqxx::connection session_;
+  pqxx::work tx_;
+};
+
+/// Pick-ups while one workspace's flood is enqueued and worked off.
+std::vector<double> pick_up_beside_flood(const options& o, store& db, store& flooder, engine& node, starts& started,
+                                         const std::vector<workspace_id>& workspaces, workspace_id flooded,
+                                         const std::atomic<int>& left) {
+  std::string trouble;
+  std::thread flood{[&] {
+    auto many = o;
+    many.jobs = o.flood;
+    try {
+      enqueue_all(many, flooder, {flooded});
+      node.hint_at({hint::subject::job_ready, flooded, system_clock{}.now()});
+    } catch (const std::exception& e) {
+      trouble = e.what();
+    }
+  }};
+  std::vector<double> out;
+  auto few = o;
+  few.pickups = 5;
+  while (left.load() > 0 && out.size() < 100'000 && trouble.empty()) {
+    const auto more = pick_up(few, db, node, started, workspaces);
+    out.insert(out.end(), more.begin(), more.end());
+  }
+  flood.join();
+  if (!trouble.empty())
+    throw std::runtime_error{"the flood: " + trouble};
+  return out;
+}
+
 int measure(const options& o) {
   auto& log = warnings();
   work_folder folder{false};
@@ -278,6 +335,14 @@ int measure(const options& o) {
   const auto workspaces = make_workspaces(o.workspaces);
   expect(producer->jobs().announce_kinds(), "announce");
 
+  if (o.history > 0) {
+    tell("history");
+    fill_history(o, db);
+  }
+  std::optional<idle_reader> reader;
+  if (o.reader)
+    reader.emplace(url);
+
   double bare = 0;
   if (o.bare) {
     tell("the bare statements");
@@ -294,12 +359,20 @@ int measure(const options& o) {
   tell("drain");
   const auto in_history = std::stoll(db.ask("SELECT count(*) FROM carillon.job_history"));
   starts started;
+  const auto flooded = workspace_id::make();
+  std::atomic<int> flood_left{o.flood};
   started.expect(o.jobs);
   const auto cpu_before = cpu_of_self();
   const auto postgres_before = postgres_cpu();
   const auto begin = steady::now();
   engine node{o.engine, url, "job-bench",
-              {{std::string{kind_name}, quick_handler{[&](const job& work) { return started.note(work); }}}}, log};
+              {{std::string{kind_name}, quick_handler{[&](const job& work) {
+                  if (work.workspace != flooded)
+                    return started.note(work);
+                  flood_left.fetch_sub(1, std::memory_order_relaxed);
+                  return job_outcome{};
+                }}}},
+              log};
   started.wait(std::chrono::seconds{600});
   wait_for_no_manifests(db);
   const auto took = seconds{steady::now() - begin};
@@ -312,6 +385,12 @@ int measure(const options& o) {
   tell("pick-up");
   db.settle();
   const auto waits = pick_up(o, *producer, node, started, workspaces);
+  std::vector<double> beside;
+  if (o.flood > 0) {
+    tell("pick-up beside a flood");
+    const auto flooder = storage::make_pg_store(session, tokens, log);
+    beside = pick_up_beside_flood(o, *producer, *flooder, node, started, workspaces, flooded, flood_left);
+  }
   node.stop();
 
   json line{{"jobs", o.jobs},
@@ -319,6 +398,11 @@ int measure(const options& o) {
             {"drain_per_s", rounded(o.jobs / took.count(), 1)},
             {"pickup_p50_ms", rounded(quantile(waits, 0.5), 0.01)},
             {"pickup_p99_ms", rounded(quantile(waits, 0.99), 0.01)},
+            {"flood_pickups", beside.size()},
+            {"flood_pickup_p50_ms", rounded(quantile(beside, 0.5), 0.01)},
+            {"flood_pickup_p99_ms", rounded(quantile(beside, 0.99), 0.01)},
+            {"history", o.history},
+            {"idle_reader", o.reader},
             {"cpu_us_per_job", rounded(cpu.count() * 1e6 / o.jobs, 0.01)},
             {"bare_per_s", o.bare ? json(rounded(bare, 1)) : json{}},
             {"postgres_cpu_share", postgres_before && postgres_after
@@ -363,6 +447,13 @@ int main(int argc, char** argv) {
     ->capture_default_str();
   app.add_option("--enqueue-batch", o.enqueue_batch, "Jobs in one bulk enqueue")
     ->check(CLI::Range(1, 10'000))
+    ->capture_default_str();
+  app.add_option("--history", o.history, "Finished jobs that are there before")
+    ->check(CLI::Range(0, 100'000'000))
+    ->capture_default_str();
+  app.add_flag("--idle-reader", o.reader, "A transaction that stays open from before the first job");
+  app.add_option("--flood", o.flood, "Jobs of one workspace beside which pick-ups of others are measured again")
+    ->check(CLI::Range(0, 10'000'000))
     ->capture_default_str();
   app.add_option("--batch-size", o.engine.batch_size, "jobs.batch_size")->check(CLI::Range(1, 10'000))->capture_default_str();
   app.add_option("--max-in-flight", o.engine.max_in_flight, "jobs.max_in_flight")

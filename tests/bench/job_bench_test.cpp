@@ -15,7 +15,7 @@ namespace {
 using bench::run_bench;
 
 TEST(JobBenchTest, PrintsOneJsonLineThatCountsEveryJobOnce) {
-  const auto run = run_bench(CARILLON_JOB_BENCH, "--jobs 3000 --workspaces 300 --pickups 5");
+  const auto run = run_bench(CARILLON_JOB_BENCH, "--jobs 3000 --workspaces 300 --pickups 5 --history 1000 --idle-reader --flood 2000");
   EXPECT_EQ(run.exit_code, 0);
   ASSERT_FALSE(run.output.empty());
   EXPECT_EQ(run.output.find('\n'), run.output.size() - 1) << run.output;
@@ -24,6 +24,7 @@ TEST(JobBenchTest, PrintsOneJsonLineThatCountsEveryJobOnce) {
   EXPECT_EQ(line["jobs"], 3000);
   EXPECT_EQ(line["concluded"], 3000);
   EXPECT_EQ(line["left"], 0);
+  EXPECT_GT(line["flood_pickups"], 0);
   for (const auto* rate : {"enqueue_per_s", "drain_per_s", "bare_per_s", "pickup_p50_ms", "cpu_us_per_job"})
     EXPECT_GT(line[rate], 0) << rate;
   EXPECT_GE(line["pickup_p99_ms"], line["pickup_p50_ms"]);

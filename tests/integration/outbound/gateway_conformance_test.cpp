@@ -354,8 +354,8 @@ TEST_P(GatewayConformanceTest, ACallWhoseTurnNeverCameUsesUpNoTry) {
   auto stuck = post("Stuck", "stuck");
   stuck.account = account_at(silent.url());
   busy->publish(stuck, [](const result<public_post>&) {});
-  auto next = stuck;
-  next.idempotency_key = "next";
+  auto next = post("Next", "next");
+  next.account = account_at(silent.url(), "rival");
   next.timeout = 300ms;
   const auto held = failure_of(
     test::wait_for<result<public_post>>([&](auto done) { busy->publish(std::move(next), done); }));

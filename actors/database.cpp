@@ -55,7 +55,7 @@ struct dispatcher_state {
     work.promise.deliver(atom::done_v);
   }
   static void refuse_late(entry& work) {
-    refuse(work, errc::cancelled, "waited too long for a connection");
+    refuse(work, errc::transient, "waited too long for a connection");
   }
 
   database_options options;

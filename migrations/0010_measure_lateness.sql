@@ -56,7 +56,8 @@ CREATE FUNCTION carillon.publish_lateness(
       JOIN carillon.post_targets t ON t.post_id = p.id AND t.status IN ('pending', 'publishing') AND t.retry_count = 0
       WHERE p.status = 'publishing' AND p.scheduled_at < now() - late_after
         AND NOT EXISTS (SELECT FROM carillon.publish_attempts b
-                        WHERE b.post_id = p.id AND b.target_id = t.id AND b.started_at >= p.scheduled_at)) x) m
+                        WHERE b.post_id = p.id AND b.target_id = t.id AND b.started_at >= p.scheduled_at
+                          AND b.error_code IS DISTINCT FROM 'NOT_SENT')) x) m
   GROUP BY m.tenant_id, m.workspace_id, m.network
 $$;
 

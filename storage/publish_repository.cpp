@@ -484,9 +484,14 @@ std::set<post_id> roll_up(pqxx::transaction_base& tx, const std::vector<post_of_
     job_texts.push_back(to_string(job->id));
   }
   write_notices(tx, notices, out);
+  // Their notices are rows that others of the tenant write as well: one order.
+  std::map<std::string, std::vector<const ending*>> by_reason;
   for (const auto& [text, end] : endings)
     if (!end.published)
-      tell_admins(tx, *end.of->job, end.reason, out, to_string(end.of->post->author));
+      by_reason[end.reason].push_back(&end);
+  for (const auto& [reason, ends] : by_reason)
+    for (const auto* end : ends)
+      tell_admins(tx, *end->of->job, reason, out, to_string(end->of->post->author));
   exec_planned(tx, insert_publish_audits, to_string(candidates.front().post->tenant), uuid_array(posts),
                text_array(statuses), text_array(metadata), text_array(job_texts));
   move_to_history(tx, jobs, job_ends_as);
@@ -1002,10 +1007,15 @@ result<recorded_outcomes> publish_repository::record(const node_identity& me,
     accepted_posts accepted;
     std::map<job_id, post_of_job> touched;
     crash_point(crash_points::before_record);
-    for (const auto& [job, attempt, said, latency] : outcomes) {
+    // Accounts that have to be marked are locked in one order.
+    std::vector<std::pair<std::string, const call_outcome*>> ordered;
+    for (const auto& outcome : outcomes)
+      if (const auto row = attempts.find(outcome.attempt); row != attempts.end())
+        ordered.emplace_back(row->second.account, &outcome);
+    std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (const auto& [account, outcome] : ordered) {
+      const auto& [job, attempt, said, latency] = *outcome;
       const auto row = attempts.find(attempt);
-      if (row == attempts.end())
-        continue;
       bool counts_a_try = row->second.retry_count > 0;
       if (*said) {
         // A network's yes is never thrown away, whoever settled it meanwhile.

@@ -33,9 +33,9 @@ struct db_task {
 };
 using db_task_ptr = std::shared_ptr<db_task>;
 
-/// A bounded pool. Answers when the task has run or was refused (overload:
-/// errc::throttled; expired in the queue: errc::cancelled; no connection:
-/// errc::transient).
+/// A bounded pool. Answers when the task has run or was refused (the queue is
+/// full: errc::throttled; expired in it, or no connection: errc::transient; the
+/// pool ends: errc::cancelled).
 using database_actor = protocol<
   // Runs the task on the next idle worker.
   answers<atom::run, db_task_ptr>::with<atom::done>,

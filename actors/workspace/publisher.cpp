@@ -112,16 +112,16 @@ void record(self_pointer self, heard what) {
 
 /// Those that could not be written together are written one by one: one of
 /// them may be to blame.
-void not_written(self_pointer self, heard_list batch, const failure& why) {
-  const bool passes = why.code == errc::transient || why.code == errc::outcome_unknown || why.code == errc::throttled
-                      || why.code == errc::cancelled; // It waited too long for a connection.
+void not_written(self_pointer self, const heard_list& batch, const failure& why) {
+  const bool passes = why.code == errc::transient || why.code == errc::outcome_unknown || why.code == errc::throttled;
   const bool alone = batch.size() == 1;
-  for (auto& one : batch) {
-    if (!alone && !passes) {
-      write_heard(self, {std::move(one)});
+  for (const auto& one : batch) {
+    if (!alone && (!passes || one.tries > 0)) {
+      write_heard(self, {one});
     } else if (passes && one.tries < 120) {
-      ++one.tries;
-      auto again = std::make_shared<heard>(std::move(one));
+      // A copy: what was asked too long ago may still be at work on the batch.
+      auto again = std::make_shared<heard>(one);
+      ++again->tries;
       resume_later(self, retry_write_after, [self, again] { record(self, std::move(*again)); });
     } else {
       self->state.context->log->error("outcome-not-recorded", {{"job", to_string(one.of->job->work().id)},
@@ -135,7 +135,7 @@ void not_written(self_pointer self, heard_list batch, const failure& why) {
 void write_heard(self_pointer self, heard_list batch) {
   auto& state = self->state;
   ++state.writes;
-  auto shared = std::make_shared<heard_list>(std::move(batch));
+  const auto shared = std::make_shared<const heard_list>(std::move(batch));
   ask_database<recorded_outcomes>(
     self, state.context->databases.background, "record-outcomes", state.context->settings.database_timeout,
     [shared, &rules = state.context->settings.publishing](store& db) {
@@ -151,7 +151,7 @@ void write_heard(self_pointer self, heard_list batch) {
         for (std::size_t i = 0; i < shared->size(); ++i)
           one_done(self, (*shared)[i].of, recorded->settled[i]);
       } else {
-        not_written(self, std::move(*shared), recorded.error());
+        not_written(self, *shared, recorded.error());
       }
       write_next(self);
     });
@@ -178,7 +178,7 @@ void call(self_pointer self, const run_ptr& r, planned_call planned,
   if (left < shortest_call) {
     // The licence ran out before it was used: certainly not sent.
     record(self, {r, planned.attempt,
-                  failure{errc::transient, "the lease left no time for the call", {}, std::chrono::milliseconds{0}}});
+                  failure{errc::cancelled, "the lease left no time for the call", {}, std::chrono::milliseconds{1'000}}});
     return;
   }
   ++state.calls_total;
@@ -290,8 +290,12 @@ void plan(self_pointer self, std::vector<run_ptr> runs) {
   const auto timeout = std::min(state.context->settings.publish_timeout,
                                 state.context->lease.remaining() - shortest_call);
   if (timeout < shortest_call) {
+    run_reports put_off;
     for (const auto& r : runs)
-      finish(self, r, job_report::kind::postponed, {}, std::chrono::milliseconds{1'000});
+      put_off.all.push_back(report_of(*r->job, job_report::kind::postponed, {}, std::chrono::milliseconds{1'000}));
+    self->send(state.supervisor, atom::conclude_v, std::move(put_off));
+    state.active -= static_cast<int>(runs.size());
+    resume(self, [self] { start_next(self); });
     return;
   }
   ++state.plans;

@@ -45,18 +45,32 @@ std::optional<failure> host_circuits::refusal(const std::string& url, millisecon
   if (found == by_host_.end() || !found->second.is_open)
     return std::nullopt;
   auto& circuit = found->second;
-  // The first to come back is the probe; the others follow over two seconds.
-  const milliseconds spread{50 * (circuit.refused % 40)};
-  if (now < circuit.open_until) {
-    ++circuit.refused;
-    return held_back(std::chrono::ceil<milliseconds>(circuit.open_until - now) + spread);
-  }
-  if (circuit.probe_ends && now < *circuit.probe_ends) {
-    ++circuit.refused;
-    return held_back(options_.shortest + spread);
-  }
+  if (auto refused = hold_back(circuit, now))
+    return refused;
   circuit.probe_ends = now + timeout;
   circuit.refused = 0;
+  return std::nullopt;
+}
+
+std::optional<failure> host_circuits::standing_refusal(const std::string& url, time_point now) {
+  std::lock_guard lock{mutex_};
+  const auto found = by_host_.find(circuit_key(url));
+  if (found == by_host_.end() || !found->second.is_open)
+    return std::nullopt;
+  return hold_back(found->second, now);
+}
+
+std::optional<failure> host_circuits::hold_back(circuit& c, time_point now) const {
+  // The first to come back is the probe; the others follow over two seconds.
+  const milliseconds spread{50 * (c.refused % 40)};
+  if (now < c.open_until) {
+    ++c.refused;
+    return held_back(std::chrono::ceil<milliseconds>(c.open_until - now) + spread);
+  }
+  if (c.probe_ends && now < *c.probe_ends) {
+    ++c.refused;
+    return held_back(options_.shortest + spread);
+  }
   return std::nullopt;
 }
 

@@ -49,6 +49,10 @@ public:
   std::optional<failure> refusal(const std::string& url, std::chrono::milliseconds timeout,
                                  time_point now = std::chrono::steady_clock::now());
 
+  /// The same without letting anyone through as the probe: to be asked before
+  /// anything is spent on a call.
+  std::optional<failure> standing_refusal(const std::string& url, time_point now = std::chrono::steady_clock::now());
+
   /// What a call at `url` came to. Calls that never left this machine (no turn
   /// in time, an address that is refused) say nothing of the server.
   void learn(const std::string& url, const http_response& response,
@@ -66,6 +70,7 @@ private:
   };
   static constexpr std::size_t most_hosts = 10'000;
 
+  std::optional<failure> hold_back(circuit& c, time_point now) const;
   void fail(const std::string& host, time_point now);
   void close(const std::string& host, time_point now);
   void note(bool opened, const std::string& host, std::chrono::milliseconds time) const noexcept;

@@ -178,6 +178,10 @@ void rate_budgets::learn(const account_credentials& account, rate_scope scope, c
   const auto ends = now + told->left;
   // Answers may come in another order than they were made in.
   const bool same = b->is_known(now) && ends < b->ends + same_window && b->ends < ends + same_window;
+  // Some servers count several windows, and tell the one that a call was in:
+  // the tightest counts until it ends.
+  if (!same && b->is_known(now) && told->remaining > *b->remaining)
+    return;
   b->remaining = same ? std::min(*b->remaining, told->remaining) : told->remaining;
   if (!same)
     b->used.clear();

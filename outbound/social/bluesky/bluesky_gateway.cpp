@@ -110,6 +110,9 @@ public:
     parts_ = bluesky_parts_of(post_);
     for (const auto& text : parts_.texts)
       facets_.push_back(bluesky::find_facets(text));
+    if (!post_.has_waited_enough)
+      if (auto down = http_.circuits().standing_refusal(post_.account.instance_url))
+        return fail(std::move(*down));
     auto permit = rates_->admit(post_, cost());
     if (!permit)
       return fail(std::move(permit).error());
@@ -131,10 +134,12 @@ private:
     done_(std::move(first_));
   }
 
-  /// Of the account three points a record, of this address everything.
+  /// Of the account three points a record and its uploads, of this address
+  /// everything.
   rate_budgets::cost cost() const {
     const auto records = static_cast<std::int64_t>(parts_.texts.size());
-    return {points_per_record * records, 0, records + static_cast<std::int64_t>(post_.media.size())};
+    const auto files = static_cast<std::int64_t>(post_.media.size());
+    return {points_per_record * records, files, records + files};
   }
 
   bool is_late() const {
@@ -186,7 +191,9 @@ private:
 
   void send(http_request req, response_handler take) {
     http_.send(std::move(req), [self = shared_from_this(), take](const http_response& response) {
-      const auto scope = take == &bluesky_publish::take_put ? rate_scope::account : rate_scope::host;
+      const auto scope = take == &bluesky_publish::take_put    ? rate_scope::account
+                         : take == &bluesky_publish::take_blob ? rate_scope::uploads
+                                                               : rate_scope::host;
       self->rates_->learn(self->post_.account, scope, response, self->clock_.now());
       if (!bluesky::is_session_refused(response) || self->has_renewed_)
         return (self.get()->*take)(response);

@@ -124,6 +124,9 @@ private:
   void divide() {
     if (!post_.visibility.empty() && !is_known_visibility(post_.visibility))
       return fail({errc::permanent, "The visibility \"" + one_line(post_.visibility) + "\" is not known.", {}, {}});
+    if (!post_.has_waited_enough)
+      if (auto down = http_.circuits().standing_refusal(post_.account.instance_url))
+        return fail(std::move(*down));
     auto permit = rates_->admit(post_, cost_of(post_));
     if (!permit)
       return fail(std::move(permit).error());

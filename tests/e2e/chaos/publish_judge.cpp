@@ -11,8 +11,8 @@ namespace {
 struct same_words {
   int certain = 0;
   int possible = 0;
-  std::vector<instant> dues; ///< Of the possible ones.
-  std::vector<std::string> claimed;
+  std::vector<instant> dues; ///< Of the possible ones that claim no post.
+  std::map<std::string, instant> claimed; ///< By the post's id, when it was due.
   std::vector<const seen_post*> posts;
 };
 
@@ -23,16 +23,22 @@ void weigh(same_words& words, network_verdict& out) {
   out.at_network += there;
   out.lost += std::max(0, words.certain - there);
   out.doubled += std::max(0, there - words.possible);
+  auto claimed = words.claimed;
+  std::vector<instant> others;
+  for (const auto* p : words.posts) {
+    const auto owner = claimed.find(p->id);
+    if (owner == claimed.end()) {
+      others.push_back(p->created_at);
+      continue;
+    }
+    out.early += p->created_at < owner->second ? 1 : 0;
+    claimed.erase(owner);
+  }
+  out.strange += static_cast<int>(claimed.size());
   std::sort(words.dues.begin(), words.dues.end());
-  std::sort(words.posts.begin(), words.posts.end(),
-            [](const auto* a, const auto* b) { return a->created_at < b->created_at; });
-  for (std::size_t i = 0; i < std::min(words.dues.size(), words.posts.size()); ++i)
-    out.early += words.posts[i]->created_at < words.dues[i] ? 1 : 0;
-  std::set<std::string> unclaimed;
-  for (const auto* p : words.posts)
-    unclaimed.insert(p->id);
-  for (const auto& id : words.claimed)
-    out.strange += unclaimed.erase(id) == 0 ? 1 : 0;
+  std::sort(others.begin(), others.end());
+  for (std::size_t i = 0; i < std::min(words.dues.size(), others.size()); ++i)
+    out.early += others[i] < words.dues[i] ? 1 : 0;
 }
 
 } // namespace
@@ -50,7 +56,8 @@ std::map<std::string, network_verdict> judge(const std::vector<judged_target>& t
     if (published) {
       ++verdict.published;
       ++words.certain;
-      words.claimed.push_back(t.external_id);
+      if (!words.claimed.emplace(t.external_id, t.due).second)
+        ++verdict.strange;
     } else if (failed) {
       ++verdict.failed[t.error_code];
     } else {
@@ -58,7 +65,8 @@ std::map<std::string, network_verdict> judge(const std::vector<judged_target>& t
     }
     if (!failed || t.error_code == "OUTCOME_UNKNOWN") {
       ++words.possible;
-      words.dues.push_back(t.due);
+      if (!published)
+        words.dues.push_back(t.due);
     }
   }
   for (const auto& p : seen)

@@ -68,6 +68,12 @@ TEST(PublishJudgeTest, APostBeforeItsInstantIsEarly) {
   EXPECT_EQ(verdict({published("x", "1")}, {seen("x", "1", noon - 1ms)}).early, 1);
 }
 
+TEST(PublishJudgeTest, AnEarlyPostIsSeenThoughAnotherOfTheSameWordsStaysUnknown) {
+  auto later = published("x", "1");
+  later.due = noon + 10s;
+  EXPECT_EQ(verdict({failed("x", "OUTCOME_UNKNOWN"), later}, {seen("x", "1", noon + 1s)}).early, 1);
+}
+
 TEST(PublishJudgeTest, ATargetWithoutAnEndIsOpen) {
   EXPECT_EQ(verdict({{"n", "a", "x", noon, "publishing", "", ""}}, {}).open, 1);
 }

@@ -104,6 +104,13 @@ TEST_F(LatenessTest, WhatIsDueAndNotTriedIsLate) {
   EXPECT_EQ(sums(), (measured{2, 2, 2, 0}));
 }
 
+TEST_F(LatenessTest, WhatIsHeldBackWasNotTried) {
+  add_attempt(add("90 s", "publishing", "publishing"), "failed", "1 s");
+  EXPECT_EQ(sums(), (measured{0, 0, 0, 0}));
+  db.exec("UPDATE carillon.publish_attempts SET error_code = 'NOT_SENT'");
+  EXPECT_EQ(sums(), (measured{1, 1, 1, 0}));
+}
+
 TEST_F(LatenessTest, WhatWentOutBeforeThePostWasScheduledAnewDoesNotCount) {
   add_attempt(add("10 s", "published", "published"), "succeeded", "-2 hours");
   EXPECT_EQ(sums(), measured{});

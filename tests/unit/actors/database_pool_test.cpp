@@ -297,7 +297,7 @@ TEST_F(DatabasePoolTest, ATaskThatWaitedTooLongIsRefusedAndNeverRun) {
   ASSERT_TRUE(patient->wait_answered());
   EXPECT_EQ(late->ran, 0);
   EXPECT_EQ(late->refused, 1);
-  EXPECT_EQ(late->why.code, errc::cancelled);
+  EXPECT_EQ(late->why.code, errc::transient);
   EXPECT_EQ(patient->ran, 1);
 }
 
@@ -306,7 +306,7 @@ TEST_F(DatabasePoolTest, ATaskThatArrivesTooLateIsRefusedThoughAWorkerIsFree) {
   const auto late = run(nothing(), -1ms);
   ASSERT_TRUE(late->wait_answered());
   EXPECT_EQ(late->ran, 0);
-  EXPECT_EQ(late->why.code, errc::cancelled);
+  EXPECT_EQ(late->why.code, errc::transient);
 }
 
 TEST_F(DatabasePoolTest, ExpiredTasksHoldNoPlaceInAFullQueue) {
@@ -320,7 +320,7 @@ TEST_F(DatabasePoolTest, ExpiredTasksHoldNoPlaceInAFullQueue) {
   const auto fresh = run(nothing());
   ASSERT_TRUE(late->wait_answered());
   ASSERT_TRUE(later->wait_answered());
-  EXPECT_EQ(late->why.code, errc::cancelled);
+  EXPECT_EQ(late->why.code, errc::transient);
   EXPECT_EQ(fact("queued"), "1");
   busy->let_go();
   ASSERT_TRUE(fresh->wait_answered());
@@ -479,7 +479,7 @@ TEST_F(AskDatabaseTest, WithoutAnAnswerInTimeItMayHaveHappened) {
   }, 1ms);
   // It either never began, or nobody can say how it will end.
   slow->came.wait();
-  EXPECT_THAT(slow->value->error().code, ::testing::AnyOf(errc::outcome_unknown, errc::cancelled));
+  EXPECT_THAT(slow->value->error().code, ::testing::AnyOf(errc::outcome_unknown, errc::transient));
   gate->count_down();
   const auto next = ask([](store&) -> result<int> { return 2; });
   next->came.wait();

@@ -226,6 +226,8 @@ http::api_options api_options_of(const config::settings& s) {
   http::api_options out;
   out.deadline = s.http.request_timeout;
   out.auth_limit.requests = s.http.auth_rate_limit_per_minute;
+  out.connections = s.database.interactive_connections;
+  out.queue_limit = s.database.queue_limit;
   return out;
 }
 

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -50,6 +49,11 @@ failure of_pool(failure f) {
   if (f.code == errc::throttled)
     f.code = errc::transient;
   return f;
+}
+
+/// A connection is always left to the other routes, if there are two.
+shared_limits limits_of(const api_options& o) {
+  return {std::clamp(o.connections - 1, 1, 3), o.queue_limit};
 }
 
 /// The token in it is a credential.
@@ -104,7 +108,12 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
     : system(s), pool(std::move(p)), table(std::move(routes)), clock(c), log(l),
       auth_limiter(t.options.auth_limit),
       current(std::make_shared<const tunables>(std::move(t))),
-      hints(std::move(h)) {}
+      hints(std::move(h)),
+      reads(std::make_shared<shared_reads>(system, pool, limits_of(current->options),
+                                           [&l](const request& req, const failure& f) {
+                                             log_failure(l, req, f);
+                                             return problem(f);
+                                           })) {}
 
   std::shared_ptr<const tunables> now_in_force() const {
     std::lock_guard lock{mutex};
@@ -138,8 +147,7 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
       return begin_exchange(r, std::move(req), std::move(respond));
     if (r.shared && r.shared->takes(req))
       if (auto token = parse_bearer(req.header("authorization")); token && token->id)
-        return reads_of(r).ask(std::move(req), std::move(*token), std::move(respond),
-                               now_in_force()->options.deadline);
+        return reads->ask(r, std::move(req), std::move(*token), std::move(respond), now_in_force()->options.deadline);
     ask(r, std::make_shared<request>(std::move(req)), std::move(respond));
   }
 
@@ -237,18 +245,6 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
       });
   }
 
-  shared_reads& reads_of(const route& r) {
-    std::lock_guard lock{reads_mutex};
-    auto& reads = shared[&r];
-    if (!reads)
-      reads = std::make_shared<shared_reads>(
-        system, pool, r.method + " " + r.pattern, *r.shared, [&log = log](const request& req, const failure& f) {
-          log_failure(log, req, f);
-          return problem(f);
-        });
-    return *reads;
-  }
-
   void tell(const carillon::hints& all) const {
     if (!hints)
       return;
@@ -281,8 +277,7 @@ struct api::impl : std::enable_shared_from_this<api::impl> {
   mutable std::mutex mutex;
   std::shared_ptr<const tunables> current;
   const hint_sink hints;
-  std::mutex reads_mutex;
-  std::map<const route*, std::shared_ptr<shared_reads>> shared;
+  const std::shared_ptr<shared_reads> reads;
 };
 
 class api::impl::steps final : public exchange {

@@ -9,6 +9,7 @@
 #include "http/server.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -21,6 +22,10 @@ struct api_options {
   std::chrono::milliseconds deadline{10'000};
   /// The limiter `auth`, per client address (contract §1.6).
   rate_limit auth_limit{};
+  /// How many connections the pool has, and how many requests may wait for
+  /// one: what bounds the shared reads. As given to the constructor.
+  int connections = 4;
+  std::size_t queue_limit = 1'000;
 };
 
 /// Safe from any thread. The order at the end: the server (its io threads

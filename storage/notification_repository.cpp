@@ -626,24 +626,32 @@ notification_repository::unread_counts(const scope& s, const std::vector<mailbox
 result<std::vector<mailbox_index>>
 notification_repository::newest(const scope& s, const std::vector<mailbox_page>& pages) {
   mailbox_arrays arrays;
-  std::string most = "{";
-  std::string skipped = "{";
-  for (const auto& page : pages) {
+  for (const auto& page : pages)
     arrays.add(page.whose);
-    const auto* separator = most.size() > 1 ? "," : "";
-    most += separator + std::to_string(page.per_page);
-    skipped += separator + std::to_string(static_cast<std::int64_t>(page.page - 1) * page.per_page);
-  }
   arrays.close();
-  most += '}';
-  skipped += '}';
   return db_.read("newest-notifications", [&](pqxx::transaction_base& tx) -> result<std::vector<mailbox_index>> {
     const auto tenant = tenant_param(s);
     std::vector<mailbox_index> out(pages.size());
     const auto totals
       = counts_from_rows(exec_planned(tx, totals_sql, tenant, arrays.tenants, arrays.users), pages.size());
-    for (std::size_t i = 0; i < out.size(); ++i)
+    // A page shows what was counted, though more may have come meanwhile; and
+    // nobody's mailbox is walked to find that a page is beyond its end.
+    std::string most = "{";
+    std::string skipped = "{";
+    bool any = false;
+    for (std::size_t i = 0; i < out.size(); ++i) {
       out[i].total = totals[i];
+      const auto before = static_cast<std::int64_t>(pages[i].page - 1) * pages[i].per_page;
+      const bool shows = before < totals[i];
+      any = any || shows;
+      const auto* separator = i > 0 ? "," : "";
+      most += separator + std::to_string(shows ? std::min<std::int64_t>(pages[i].per_page, totals[i] - before) : 0);
+      skipped += separator + std::to_string(shows ? before : 0);
+    }
+    most += '}';
+    skipped += '}';
+    if (!any)
+      return out;
     // In order already, but nothing promises that.
     std::vector<std::map<std::int64_t, row_version>> places(pages.size());
     for (const auto& row : exec_planned(tx, newest_sql, tenant, arrays.tenants, arrays.users, most, skipped)) {

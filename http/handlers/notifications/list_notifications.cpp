@@ -59,17 +59,22 @@ reply answer_page(const request& req, const notification_page& page, const page_
   return paginated_text(req, render_text(page.items), std::ssize(page.items), asked, page.total);
 }
 
-/// The rows of each page, `[...]`. Those of a page that is not in `rendered` come
-/// from the database: one that is gone by then is left out.
-result<std::vector<rendered_pages::text_ptr>> texts_of(store& db, const scope& s,
+struct page_text {
+  rendered_pages::text_ptr rows; ///< `[...]`
+  std::int64_t count = 0;
+};
+
+/// Those of a page that is not in `rendered` come from the database: a row that
+/// is gone by then is left out.
+result<std::vector<page_text>> texts_of(store& db, const scope& s,
                                                        const std::vector<mailbox_page>& asked,
                                                        const std::vector<mailbox_index>& pages,
                                                        rendered_pages& rendered) {
-  std::vector<rendered_pages::text_ptr> out(pages.size());
+  std::vector<page_text> out(pages.size());
   std::vector<mailbox_item> wanted;
   for (std::size_t i = 0; i < pages.size(); ++i) {
-    out[i] = rendered.find(asked[i], pages[i].items);
-    if (!out[i])
+    out[i] = {rendered.find(asked[i], pages[i].items), std::ssize(pages[i].items)};
+    if (!out[i].rows)
       for (const auto& row : pages[i].items)
         wanted.push_back({asked[i].whose, row.id});
   }
@@ -82,7 +87,7 @@ result<std::vector<rendered_pages::text_ptr>> texts_of(store& db, const scope& s
       loaded.insert_or_assign(row.version.id, std::move(row));
   }
   for (std::size_t i = 0; i < pages.size(); ++i) {
-    if (out[i])
+    if (out[i].rows)
       continue;
     std::vector<notification> shown;
     std::vector<row_version> versions;
@@ -91,8 +96,8 @@ result<std::vector<rendered_pages::text_ptr>> texts_of(store& db, const scope& s
         shown.push_back(found->second.item);
         versions.push_back(found->second.version);
       }
-    out[i] = std::make_shared<const std::string>(render_text(shown));
-    rendered.keep(asked[i], std::move(versions), out[i]);
+    out[i] = {std::make_shared<const std::string>(render_text(shown)), std::ssize(shown)};
+    rendered.keep(asked[i], std::move(versions), out[i].rows);
   }
   return out;
 }
@@ -192,7 +197,7 @@ shared_read share_list() {
             std::vector<reply> out;
             out.reserve(calls.size());
             for (std::size_t i = 0; i < calls.size(); ++i)
-              out.push_back(paginated_text(calls[i].req, *(*texts)[i], std::ssize((*pages)[i].items),
+              out.push_back(paginated_text(calls[i].req, *(*texts)[i].rows, (*texts)[i].count,
                                            {asked[i].page, asked[i].per_page}, (*pages)[i].total));
             return out;
           }};

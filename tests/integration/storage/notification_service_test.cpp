@@ -11,6 +11,7 @@
 #include "domain/job.hpp"
 #include "domain/text.hpp"
 #include "storage/notification_writer.hpp"
+#include "tests/support/process.hpp"
 #include "tests/support/seed.hpp"
 
 namespace carillon::storage {
@@ -366,6 +367,47 @@ TEST_F(NotificationServiceTest, ManyMailboxesAtOnceShowWhatEachShowsAlone) {
     EXPECT_EQ(page.total, 0);
     EXPECT_TRUE(page.items.empty());
   }
+}
+
+TEST_F(NotificationServiceTest, APageBeyondTheEndIsEmptyAndWalksNoMailbox) {
+  for (int i = 0; i < 5; ++i)
+    sent();
+  const auto scans_of = [&](const std::vector<mailbox_page>& asked) {
+    const auto scans = [&] {
+      return std::stoll(db.exec("SELECT seq_scan + idx_scan FROM pg_stat_all_tables "
+                                "WHERE relid = 'carillon.notifications'::regclass"));
+    };
+    const auto ask = [](connection& there, const std::string& sql) {
+      return there.read("test", [&](pqxx::transaction_base& tx) -> result<std::string> {
+        return std::string{tx.exec(sql)[0][0].c_str()};
+      });
+    };
+    // A session says what it did at its end at the latest; that of `store` now.
+    EXPECT_TRUE(ask(db.connection(), "SELECT pg_stat_force_next_flush()"));
+    auto session = db.connect();
+    const auto backend = ask(*session, "SELECT pg_backend_pid()");
+    const auto ended = [&] {
+      return db.exec("SELECT count(*) FROM pg_stat_activity WHERE pid = " + *backend) == "0";
+    };
+    const auto before = scans();
+    notification_repository there{*session};
+    const auto pages = there.newest(scope::maintenance("test"), asked);
+    EXPECT_TRUE(pages);
+    for (const auto& page : *pages) {
+      EXPECT_EQ(page.total, 5);
+      EXPECT_TRUE(page.items.empty());
+    }
+    session.reset();
+    EXPECT_TRUE(test::eventually(ended));
+    return scans() - before;
+  };
+  const mailbox of_olga{acme, olga};
+  EXPECT_EQ(scans_of({{of_olga, 2, 5}}), 1) << "that which counts";
+  EXPECT_EQ(scans_of({{of_olga, 10'000'000, 100}, {of_olga, 2, 20}}), 2);
+  const auto pages = store.newest(here, {{of_olga, 2, 3}, {of_olga, 3, 3}, {of_olga, 1, 20}}).value();
+  EXPECT_THAT(pages[0].items, SizeIs(2));
+  EXPECT_THAT(pages[1].items, SizeIs(0));
+  EXPECT_THAT(pages[2].items, SizeIs(5));
 }
 
 TEST_F(NotificationServiceTest, EveryChangeOfARowIsAnotherVersionOfIt) {

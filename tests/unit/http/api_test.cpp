@@ -19,6 +19,8 @@
 #include <atomic>
 #include <future>
 #include <map>
+#include <mutex>
+#include <semaphore>
 #include <stdexcept>
 #include <thread>
 
@@ -170,7 +172,7 @@ struct fake_store final : test::store_without_ports {
   fake_workspaces places;
 };
 
-enum class pool_mode { works, waits, refuses, forgets };
+enum class pool_mode { works, waits, refuses, forgets, is_late, works_on_many };
 
 struct pool_state {
   fake_store db;
@@ -178,14 +180,29 @@ struct pool_state {
   /// What a task waits for before it runs, in the mode `waits`.
   std::promise<void> gate;
   std::shared_future<void> opened = gate.get_future().share();
+  void open() {
+    if (opened.wait_for(0s) != std::future_status::ready)
+      gate.set_value();
+  }
+  /// Of the latest task: until when it may wait.
+  std::chrono::steady_clock::time_point expires;
   /// Tasks that were never answered, so that they stay unfinished.
   std::vector<db_task_ptr> forgotten;
 };
+
+caf::behavior fake_connection(caf::event_based_actor* self, std::shared_ptr<pool_state> state) {
+  return {[=](atom::run, const db_task_ptr& task) {
+    task->run(state->db);
+    self->quit();
+    return atom::done_v;
+  }};
+}
 
 database_actor::behavior_type fake_pool(database_actor::pointer self,
                                         std::shared_ptr<pool_state> state) {
   return {
     [=](atom::run, const db_task_ptr& task) -> caf::result<atom::done> {
+      state->expires = task->expires;
       switch (state->mode) {
       case pool_mode::waits:
         state->opened.wait();
@@ -196,6 +213,15 @@ database_actor::behavior_type fake_pool(database_actor::pointer self,
       case pool_mode::refuses:
         task->refuse({errc::throttled, "pool is full", {}, {}});
         return atom::done_v;
+      case pool_mode::is_late:
+        task->refuse({errc::transient, "waited too long", {}, {}});
+        return atom::done_v;
+      case pool_mode::works_on_many: {
+        auto promise = self->make_response_promise<atom::done>();
+        self->request(self->spawn<caf::detached>(fake_connection, state), caf::infinite, atom::run_v, task)
+          .then([promise](atom::done) mutable { promise.deliver(atom::done_v); });
+        return promise;
+      }
       case pool_mode::forgets:
         state->forgotten.push_back(task);
         break;
@@ -231,6 +257,7 @@ protected:
   }
 
   ~HttpApiTest() override {
+    state_->open();
     // They hold the api, which holds the pool, which holds them.
     state_->forgotten.clear();
   }
@@ -279,8 +306,9 @@ protected:
         c.after_commit.push_back({});
         return failure{errc::permanent, "secret detail", {}, {}};
       });
-      routes.push_back({.method = "GET",
-                        .pattern = "/shared",
+      for (const auto* pattern : {"/shared", "/shared-too"})
+        routes.push_back({.method = "GET",
+                        .pattern = pattern,
                         .run = [](call& c) -> result<reply> { return ok({{"alone", c.who.name}}); },
                         .shared = shared_read{[](const request& req) { return req.query_value("alone").empty(); },
                                               [this](store&, const std::vector<shared_call>& calls) {
@@ -304,10 +332,26 @@ protected:
   }
 
   result<std::vector<reply>> read_shared(const std::vector<shared_call>& calls) {
-    together_.push_back(calls.size());
-    if (read_fails_)
+    const auto asked = [&](const char* what) {
+      return std::any_of(calls.begin(), calls.end(),
+                         [&](const auto& one) { return one.req.query_value("asked") == what; });
+    };
+    {
+      std::lock_guard lock{reads_mutex_};
+      together_.push_back(calls.size());
+      most_reading_ = std::max(most_reading_, ++reading_);
+    }
+    if (asked("slow")) {
+      slow_ones_.release();
+      state_->opened.wait();
+    }
+    {
+      std::lock_guard lock{reads_mutex_};
+      --reading_;
+    }
+    if (read_fails_ || asked("fails"))
       return failure{errc::transient, "no connection", {}, {}};
-    if (read_throws_)
+    if (read_throws_ || asked("throws"))
       throw std::runtime_error{"planted"};
     std::vector<reply> out;
     for (const auto& one : calls)
@@ -315,11 +359,18 @@ protected:
     return out;
   }
 
-  /// GET /shared.
-  std::future<reply> share(const std::string& asked, std::string token) {
+  /// Who asks for `slow` waits in the database until the gate opens.
+  void wait_for_slow_ones(int count) {
+    for (int i = 0; i < count; ++i)
+      ASSERT_TRUE(slow_ones_.try_acquire_for(30s)) << i;
+  }
+
+  /// GET of a shared route.
+  std::future<reply> share(const std::string& asked, std::string token = "1|secret-one",
+                           const std::string& path = "/shared") {
     request req;
     req.method = "GET";
-    req.path = "/shared";
+    req.path = path;
     req.query = {{"asked", asked}};
     if (!token.empty())
       req.headers["authorization"] = "Bearer " + std::move(token);
@@ -389,7 +440,11 @@ protected:
 
   const user_id user_ = user_id::make();
   const tenant_id tenant_ = tenant_id::make();
+  std::mutex reads_mutex_;
   std::vector<std::size_t> together_; ///< Calls of each shared read.
+  int reading_ = 0;
+  int most_reading_ = 0; ///< At once.
+  std::counting_semaphore<> slow_ones_{0};
   std::atomic<bool> read_fails_{false};
   std::atomic<bool> read_throws_{false};
   test::recording_logger log_;
@@ -680,6 +735,140 @@ TEST_F(HttpApiTest, ASharedReadOnADeadPoolIs503) {
     auto answer = share("", "1|secret-one");
     EXPECT_EQ(got(answer).status, 503);
   }
+}
+
+TEST_F(HttpApiTest, WhoMakesASharedReadFailFailsAlone) {
+  state_->mode = pool_mode::waits;
+  std::vector<std::future<reply>> answers;
+  for (const auto* asked : {"a", "b", "fails", "c", "d", "e", "f", "g", "throws", "h", "i"})
+    answers.push_back(share(asked));
+  state_->open();
+  for (std::size_t i = 0; i < answers.size(); ++i)
+    EXPECT_EQ(got(answers[i]).status, i == 2 ? 503 : i == 8 ? 500 : 200) << i;
+  EXPECT_EQ(together_.front(), answers.size());
+}
+
+TEST_F(HttpApiTest, WhenEverythingFailsTheDatabaseIsNotAskedForEachAlone) {
+  read_fails_ = true;
+  state_->mode = pool_mode::waits;
+  std::vector<std::future<reply>> answers;
+  for (int i = 0; i < 64; ++i)
+    answers.push_back(share(std::to_string(i)));
+  state_->open();
+  for (auto& answer : answers)
+    EXPECT_EQ(got(answer).status, 503);
+  EXPECT_EQ(together_.front(), 64u);
+  EXPECT_LE(together_.size(), 16u);
+}
+
+TEST_F(HttpApiTest, ARoundThatCameTooLateFailsNobodyWhoHasTimeLeft) {
+  state_->mode = pool_mode::is_late;
+  auto patient = share("patient");
+  // It can only be that many rounds were refused by then, not that he was.
+  options_.deadline = 1ms;
+  the_api().configure({}, options_);
+  auto hasty = share("hasty", "1|secret-one", "/shared-too");
+  EXPECT_EQ(got(hasty).status, 503);
+  state_->mode = pool_mode::works;
+  EXPECT_EQ(got(patient).status, 200);
+}
+
+TEST_F(HttpApiTest, ARoundMayWaitForAConnectionAsLongAsTheLastOfItsRequests) {
+  options_.connections = 1;
+  state_->mode = pool_mode::works_on_many;
+  auto slow = share("slow");
+  wait_for_slow_ones(1);
+  options_.deadline = 1ms;
+  the_api().configure({}, options_);
+  auto hasty = share("hasty");
+  options_.deadline = 1h;
+  the_api().configure({}, options_);
+  auto patient = share("patient");
+  state_->open();
+  EXPECT_EQ(got(patient).status, 200);
+  EXPECT_GT(state_->expires, std::chrono::steady_clock::now() + 30min);
+  got(hasty);
+  EXPECT_EQ(got(slow).status, 200);
+}
+
+TEST_F(HttpApiTest, ALoneRequestDoesNotWaitForASlowReadOfOthers) {
+  state_->mode = pool_mode::works_on_many;
+  auto slow = share("slow");
+  wait_for_slow_ones(1);
+  auto quick = share("quick");
+  EXPECT_EQ(got(quick).status, 200);
+  EXPECT_NE(slow.wait_for(0s), std::future_status::ready);
+  state_->open();
+  EXPECT_EQ(got(slow).status, 200);
+}
+
+TEST_F(HttpApiTest, WhoWaitsForASlowReadIs503WhenHisTimeHasRunOut) {
+  options_.connections = 1;
+  state_->mode = pool_mode::works_on_many;
+  auto slow = share("slow");
+  wait_for_slow_ones(1);
+  options_.deadline = 1ms;
+  the_api().configure({}, options_);
+  auto hasty = share("hasty");
+  auto other = share("other", "1|secret-one", "/shared-too");
+  EXPECT_EQ(got(hasty).status, 503);
+  EXPECT_EQ(got(other).status, 503);
+  EXPECT_NE(slow.wait_for(0s), std::future_status::ready);
+}
+
+TEST_F(HttpApiTest, SharedReadsOfAllRoutesLeaveAConnectionToOthers) {
+  options_.connections = 3;
+  state_->mode = pool_mode::works_on_many;
+  std::vector<std::future<reply>> answers;
+  // One after the other, so that they are not read together.
+  for (const auto* path : {"/shared", "/shared-too"}) {
+    answers.push_back(share("slow", "1|secret-one", path));
+    wait_for_slow_ones(1);
+  }
+  for (int i = 0; i < 100; ++i)
+    answers.push_back(share("quick", "1|secret-one", i % 2 ? "/shared" : "/shared-too"));
+  EXPECT_EQ(ask("POST", "/echo").status, 200);
+  state_->open();
+  for (auto& answer : answers)
+    EXPECT_EQ(got(answer).status, 200);
+  EXPECT_EQ(most_reading_, 2);
+}
+
+TEST_F(HttpApiTest, RoutesTakeTurnsOnAPlaceThatTheyShare) {
+  options_.connections = 1;
+  state_->mode = pool_mode::works_on_many;
+  std::vector<std::future<reply>> answers;
+  answers.push_back(share("slow"));
+  wait_for_slow_ones(1);
+  for (int i = 0; i < 200; ++i)
+    answers.push_back(share("many"));
+  answers.push_back(share("one", "1|secret-one", "/shared-too"));
+  state_->open();
+  for (auto& answer : answers)
+    EXPECT_EQ(got(answer).status, 200);
+  ASSERT_GE(together_.size(), 3u);
+  EXPECT_EQ(together_[1], 1u) << "before the many";
+  EXPECT_EQ(most_reading_, 1);
+}
+
+TEST_F(HttpApiTest, OneMoreThanMayWaitForASharedReadIs503WithRetryAfter) {
+  options_.connections = 1;
+  options_.queue_limit = 2;
+  state_->mode = pool_mode::works_on_many;
+  auto slow = share("slow");
+  wait_for_slow_ones(1);
+  auto second = share("second");
+  auto third = share("third", "1|secret-one", "/shared-too");
+  for (const auto* path : {"/shared", "/shared-too"}) {
+    auto refused = share("refused", "1|secret-one", path);
+    const auto r = got(refused);
+    EXPECT_EQ(r.status, 503);
+    EXPECT_EQ(header(r, "Retry-After"), "1");
+  }
+  EXPECT_NE(slow.wait_for(0s), std::future_status::ready);
+  state_->open();
+  for (auto* answer : {&slow, &second, &third})
+    EXPECT_EQ(got(*answer).status, 200);
 }
 
 // -- login --------------------------------------------------------------------

@@ -32,6 +32,7 @@ struct hot_settings {
   std::atomic<int> jobs_max_in_flight{2'000};
   std::atomic<int> publishing_per_workspace{16};
   std::atomic<std::chrono::milliseconds> passivate_after{std::chrono::milliseconds{60'000}};
+  std::atomic<std::chrono::milliseconds> prepare_media_before{std::chrono::milliseconds{600'000}};
 };
 
 /// How long finished jobs are kept, by retention class.

@@ -156,6 +156,7 @@ void apply_hot(const config::settings& s, engine_context& context, stderr_log& l
   context.hot.jobs_max_in_flight = s.jobs.max_in_flight;
   context.hot.publishing_per_workspace = s.publishing.max_in_flight_per_workspace;
   context.hot.passivate_after = s.workspaces.passivate_after;
+  context.hot.prepare_media_before = s.publishing.prepare_media_before;
   log.set_level(s.log.level);
 }
 
@@ -393,6 +394,12 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   }
   social_client_options.allowed_addresses = std::move(*private_networks);
   outbound::http_client social_client{network_loop, social_client_options};
+  // Files may lie on a disk that hangs: reading them must not hold up the rest.
+  outbound::curl_loop upload_loop{{.max_running = 128, .max_running_per_host = 32}};
+  const auto objects = std::make_shared<outbound::directory_store>(s.media.directory, log);
+  auto upload_client_options = social_client_options;
+  upload_client_options.find_file = [objects](const std::string& key) { return objects->local_file(key); };
+  outbound::http_client upload_client{upload_loop, upload_client_options};
   outbound::http_client_options push_client_options;
   push_client_options.max_response_bytes = 4'096;
   outbound::http_client push_client{push_loop, push_client_options};
@@ -405,7 +412,6 @@ int run_serve(const config::source& source, const config::loaded& configuration,
     }
     sms = std::move(*provider);
   }
-  const auto objects = std::make_shared<outbound::directory_store>(s.media.directory, log);
   http::password_hasher passwords{{s.auth.bcrypt_cost, 64}, log};
   live_configuration live{configuration};
 
@@ -429,7 +435,7 @@ int run_serve(const config::source& source, const config::loaded& configuration,
        make_pool(system, s, "control", 1, s.database.queue_limit, tokens, *realtime, log)};
   context->handlers = built_in_handlers();
   context->gateways = outbound::make_gateways(
-    social_client, clock,
+    social_client, upload_client, clock,
     std::make_shared<outbound::host_circuits>(outbound::circuit_options{}, &log, context->measured.get()));
   context->settings.publishing.networks.clear();
   for (const auto& [platform, gateway] : context->gateways)
@@ -460,7 +466,7 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   context->sms = std::move(sms);
   apply_hot(s, *context, log);
 
-  context->settings.publishing.objects = objects.get();
+  context->settings.publishing.media_are_objects = true;
   auto node = spawn_node(system, context, s.jobs.shutdown_grace);
   std::atomic<bool> failed{false};
   auto watcher = watch(system, node, failed);
@@ -543,6 +549,7 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   caf::anon_send_exit(watcher, caf::exit_reason::user_shutdown);
   caf::anon_send_exit(node, caf::exit_reason::user_shutdown);
   network_loop.stop();
+  upload_loop.stop();
   file_loop.stop();
   if (lanes)
     lanes->stop();

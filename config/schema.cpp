@@ -503,6 +503,10 @@ std::vector<key_schema> make_schema() {
     CARILLON_KEY(publishing, max_in_flight_per_workspace,
       "Calls to networks that one workspace may have open.")
       .range(1, 1'000, "calls").while_running(),
+    CARILLON_KEY(publishing, prepare_media_before,
+      "Files are uploaded to their network up to this long before their post "
+      "is due, where the network keeps them that long. 0: when it is due.")
+      .between(0ms, 6h).while_running(),
     CARILLON_KEY(publishing, private_networks,
       "Where social networks may be although it is no public address: an "
       "intranet's Mastodon, or the sandbox network at 127.0.0.0/8. All other "

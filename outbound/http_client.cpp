@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <optional>
 
@@ -176,7 +177,7 @@ public:
     }
     if (!report.started) {
       response_.how = delivery::not_sent;
-      response_.why = reason_of(report);
+      response_.why = file_is_missing_ ? errc::not_found : reason_of(report);
       if (wall_.refused > 0 && wall_.passed == 0 && response_.why == errc::transient) {
         response_.why = errc::forbidden;
         response_.detail = "the host has no public address";
@@ -203,13 +204,16 @@ private:
   }
 
   result<done> add_body(CURL* easy) {
+    if (request_.file)
+      if (auto taken = take_file(); !taken)
+        return taken;
     if (request_.method == "HEAD") {
       curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     } else if (!request_.form.empty()) {
       mime_.reset(curl_mime_init(easy));
       for (auto& part : request_.form)
         if (!add_part(part))
-          return invalid("form", "the file " + part.path + " cannot be read");
+          return unreadable(part.path);
       curl_easy_setopt(easy, CURLOPT_MIMEPOST, mime_.get());
       curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
     } else if (request_.method == "POST" || !request_.body.empty()) {
@@ -224,14 +228,52 @@ private:
     return done{};
   }
 
+  static std::string name_of(const std::string& path) {
+    return path.substr(path.find_last_of('/') + 1);
+  }
+
+  failure unreadable(const std::string& path) {
+    file_is_missing_ = true;
+    return {errc::not_found, "the file " + name_of(path) + " cannot be read", {}, {}};
+  }
+
+  std::optional<std::string> find_file(const std::string& path) const {
+    if (!options_->find_file)
+      return path;
+    auto found = options_->find_file(path);
+    return found ? std::optional{std::move(*found)} : std::nullopt;
+  }
+
+  result<done> take_file() {
+    const auto& [path, most] = *request_.file;
+    const auto where = find_file(path);
+    std::ifstream in;
+    if (where)
+      in.open(*where, std::ios::binary);
+    if (!in.is_open())
+      return unreadable(path);
+    request_.body.resize(most + 1);
+    in.read(request_.body.data(), static_cast<std::streamsize>(request_.body.size()));
+    request_.body.resize(static_cast<std::size_t>(in.gcount()));
+    if (in.bad())
+      return unreadable(path);
+    if (request_.body.size() > most)
+      return invalid("file", "the file " + name_of(path) + " has more than " + std::to_string(most) + " bytes");
+    return done{};
+  }
+
   bool add_part(const form_part& part) {
     auto* out = curl_mime_addpart(mime_.get());
     curl_mime_name(out, part.name.c_str());
-    if (part.path.empty())
+    if (part.path.empty()) {
       curl_mime_data(out, part.value.data(), part.value.size());
-    else if (access(part.path.c_str(), R_OK) != 0
-             || curl_mime_filedata(out, part.path.c_str()) != CURLE_OK)
-      return false;
+    } else {
+      const auto where = find_file(part.path);
+      if (!where || access(where->c_str(), R_OK) != 0 || curl_mime_filedata(out, where->c_str()) != CURLE_OK)
+        return false;
+      // Else it would be the name within the store.
+      curl_mime_filename(out, name_of(part.path).c_str());
+    }
     if (!part.file_name.empty())
       curl_mime_filename(out, part.file_name.c_str());
     if (!part.content_type.empty())
@@ -289,6 +331,7 @@ private:
   http_client::callback done_;
   time_point deadline_;
   std::string host_key_;
+  bool file_is_missing_ = false;
   header_list headers_;
   mime_handle mime_;
   std::size_t header_bytes_ = 0;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,10 @@ struct http_client_options {
   bool refuse_private_addresses = false;
   /// Not refused all the same.
   address_blocks allowed_addresses{};
+  /// Where the file of a form_part::path or a body_file lies; without it they
+  /// are paths. Runs on the loop's thread: it may block, as reading files
+  /// does, and then so does all that this loop sends.
+  std::function<result<std::string>(const std::string&)> find_file{};
 };
 
 /// A part of a multipart/form-data body: `value`, or the content of the file
@@ -39,12 +44,19 @@ struct form_part {
   std::string content_type;
 };
 
+/// A file that is a whole body, read into memory when its turn comes.
+struct body_file {
+  std::string path;
+  std::size_t most_bytes = 0; ///< A larger one is refused as it is.
+};
+
 struct http_request {
   std::string method = "GET";
   std::string url; ///< http or https, no user or password inside.
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
   std::vector<form_part> form; ///< Instead of `body` when not empty.
+  std::optional<body_file> file{}; ///< Instead of `body`.
   /// The whole call: waiting for a turn, connecting, sending, reading.
   std::chrono::milliseconds timeout{30'000};
   /// For addresses that strangers chose: refuses loopback, private, link-local
@@ -62,7 +74,8 @@ struct http_response {
   };
   delivery how = delivery::not_sent;
   /// Of not_sent: invalid_argument (can never work as it is), forbidden (every
-  /// address of the host was refused), cancelled, or transient. Of no_answer:
+  /// address of the host was refused), not_found (a file cannot be read),
+  /// cancelled, or transient. Of no_answer:
   /// outcome_unknown.
   errc why = errc::transient;
   /// Its turn came: what went wrong is not of this machine's making alone.

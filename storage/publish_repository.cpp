@@ -10,6 +10,7 @@
 #include "domain/backoff.hpp"
 #include "domain/crash_point.hpp"
 #include "domain/enums.hpp"
+#include "domain/ports/object_store.hpp"
 #include "domain/post_text.hpp"
 #include "domain/text.hpp"
 #include "storage/failure_notice.hpp"
@@ -41,11 +42,13 @@ constexpr auto start_posts = R"sql(
   UPDATE carillon.posts SET status = 'publishing', updated_at = now() WHERE id = ANY($1::uuid[])
 )sql";
 
+// `IS TRUE` keeps the index on the status out: its statistics are of before the
+// rush, and it would walk over all that are under way, for each batch.
 constexpr auto start_due_targets = R"sql(
   UPDATE carillon.post_targets
   SET status = 'publishing', publishing_since = clock_timestamp(), next_action_at = NULL,
       retry_count = 0, error_code = NULL, error_message = NULL, updated_at = now()
-  WHERE post_id = ANY($1::uuid[]) AND status IN ('pending', 'failed')
+  WHERE post_id = ANY($1::uuid[]) AND (status IN ('pending', 'failed')) IS TRUE
 )sql";
 
 constexpr auto select_next_scheduled = R"sql(
@@ -79,7 +82,8 @@ constexpr auto lock_publishing_posts = R"sql(
   FROM carillon.posts WHERE id = ANY($1::uuid[]) AND workspace_id = $2 AND tenant_id = $3 ORDER BY id FOR UPDATE
 )sql";
 
-// Everything about the targets that still have to do something.
+// Everything about the targets that still have to do something. `IS TRUE` as
+// above.
 constexpr auto select_open_targets = R"sql(
   SELECT t.post_id, t.id, t.platform_code, t.content_override, t.retry_count, t.created_at AS made_at,
          t.next_action_at > clock_timestamp() AS waits, t.next_action_at,
@@ -90,18 +94,31 @@ constexpr auto select_open_targets = R"sql(
          t.publishing_since <= clock_timestamp() - $2 * interval '1 millisecond' AS waited_enough,
          ceil(extract(epoch FROM s.calls_wait_until - clock_timestamp()) * 1000)::bigint AS calls_wait,
          ceil(extract(epoch FROM s.uploads_wait_until - clock_timestamp()) * 1000)::bigint AS uploads_wait,
+         s.calls_limit, s.calls_left,
+         ceil(extract(epoch FROM s.calls_window_ends - clock_timestamp()) * 1000)::bigint AS calls_ends_in,
+         s.uploads_limit, s.uploads_left,
+         ceil(extract(epoch FROM s.uploads_window_ends - clock_timestamp()) * 1000)::bigint AS uploads_ends_in,
          a.id AS attempt_id, a.state AS attempt_state, a.started_at,
          a.incarnation, a.deadline_at > clock_timestamp() AS may_still_run, a.deadline_at
   FROM carillon.post_targets t
   JOIN carillon.social_accounts s ON s.id = t.social_account_id
   LEFT JOIN carillon.social_platform_integrations i ON i.platforms ? t.platform_code
   LEFT JOIN carillon.publish_attempts a ON a.target_id = t.id AND a.state IN ('open', 'unknown')
-  WHERE t.post_id = ANY($1::uuid[]) AND t.status = 'publishing' ORDER BY t.post_id, t.id
+  WHERE t.post_id = ANY($1::uuid[]) AND (t.status = 'publishing') IS TRUE ORDER BY t.post_id, t.id
 )sql";
 
 constexpr auto select_publish_media = R"sql(
-  SELECT post_id, storage_path, coalesce(mime_type, 'application/octet-stream'), coalesce(alt_text, '')
+  SELECT post_id, storage_path, coalesce(mime_type, 'application/octet-stream'), coalesce(alt_text, ''), id
   FROM carillon.post_media WHERE post_id = ANY($1::uuid[]) ORDER BY post_id, sort_order, id
+)sql";
+
+// What was uploaded ahead, of the posts as they are now.
+constexpr auto select_prepared_media = R"sql(
+  SELECT r.target_id, r.media_id, r.reference
+  FROM carillon.post_targets t
+  JOIN carillon.posts p ON p.id = t.post_id
+  JOIN carillon.prepared_media r ON r.target_id = t.id AND r.revision = p.revision
+  WHERE t.post_id = ANY($1::uuid[]) AND r.reference IS NOT NULL AND r.holds_until > clock_timestamp()
 )sql";
 
 // The two partial unique indexes decide: no row back means that this target,
@@ -126,12 +143,14 @@ constexpr auto delay_target = R"sql(
   WHERE id = $1
 )sql";
 
-constexpr auto keep_account_wait = R"sql(
+constexpr auto keep_account_rates = R"sql(
   UPDATE carillon.social_accounts s
-  SET calls_wait_until = CASE WHEN $4 > 0 THEN clock_timestamp() + $4 * interval '1 millisecond'
-                              ELSE calls_wait_until END,
-      uploads_wait_until = CASE WHEN $5 > 0 THEN clock_timestamp() + $5 * interval '1 millisecond'
-                                ELSE uploads_wait_until END
+  SET calls_wait_until = coalesce(clock_timestamp() + nullif($4, 0) * interval '1 millisecond', calls_wait_until),
+      uploads_wait_until = coalesce(clock_timestamp() + nullif($5, 0) * interval '1 millisecond', uploads_wait_until),
+      calls_limit = coalesce($6, calls_limit), calls_left = coalesce($7, calls_left),
+      calls_window_ends = coalesce(clock_timestamp() + $8 * interval '1 millisecond', calls_window_ends),
+      uploads_limit = coalesce($9, uploads_limit), uploads_left = coalesce($10, uploads_left),
+      uploads_window_ends = coalesce(clock_timestamp() + $11 * interval '1 millisecond', uploads_window_ends)
   FROM carillon.publish_attempts a
   WHERE a.id = $1 AND a.tenant_id = $2 AND a.workspace_id = $3 AND s.id = a.social_account_id
 )sql";
@@ -384,6 +403,15 @@ std::string idempotency_key(const std::string& target, int revision) {
   return "carillon-" + target + "-" + std::to_string(revision);
 }
 
+/// What is kept of an account's window, while it lasts.
+std::optional<rate_window> read_rate_window(const pqxx::row& row, const std::string& counted) {
+  const auto ends_in = row[counted + "_ends_in"];
+  if (ends_in.is_null() || ends_in.as<std::int64_t>() <= 0)
+    return std::nullopt;
+  return rate_window{row[counted + "_limit"].as<std::int64_t>(), row[counted + "_left"].as<std::int64_t>(),
+                     std::chrono::milliseconds{ends_in.as<std::int64_t>()}};
+}
+
 std::string action_url(const post_row& post) {
   return "/app/w/" + to_string(post.workspace) + "/posts/" + to_string(post.id) + "/edit";
 }
@@ -621,6 +649,13 @@ void record_failure(pqxx::transaction_base& tx, const job& job, attempt_id id,
       retry_or_fail(tx, attempt, "EXCEPTION", unreachable_text,
                     why.retry_after.value_or(std::chrono::milliseconds{0}), rules);
       break;
+    case errc::not_found:
+      // A folder that is away for a moment looks the same as a file that is
+      // gone: only the last try tells.
+      settle_attempt(tx, id, "failed", "MEDIA_MISSING", why.detail, latency);
+      retry_or_fail(tx, attempt, "PUBLISH_ERROR", "A media file of the post is not there.",
+                    std::chrono::milliseconds{0}, rules);
+      break;
     case errc::unauthorized:
       settle_attempt(tx, id, "refused", "TOKEN_EXPIRED", why.detail, latency);
       mark_account_expired(tx, attempt.account, job.correlation_id, told);
@@ -695,8 +730,18 @@ struct post_at_work {
   const carillon::job* job;
   publish_plan* plan;
   std::vector<outgoing_media> media;
-  bool media_missing = false;
+  std::vector<std::string> media_ids; ///< Of `media`.
 };
+
+/// References by target and medium.
+using prepared_references = std::map<std::pair<std::string, std::string>, std::string>;
+
+prepared_references read_prepared_references(pqxx::transaction_base& tx, const std::string& posts) {
+  prepared_references out;
+  for (const auto& row : exec_planned(tx, select_prepared_media, posts))
+    out.emplace(std::pair{row[0].as<std::string>(), row[1].as<std::string>()}, row[2].as<std::string>());
+  return out;
+}
 
 /// The posts of `jobs` that are publishing, locked, by id. The jobs of the
 /// others end silently: not there, or not publishing any more (contract §4.2).
@@ -714,7 +759,7 @@ std::map<std::string, post_at_work> lock_publishing(pqxx::transaction_base& tx, 
     const auto i = wanted.at(text);
     auto post = read_publishing_post(row, *jobs[i]);
     if (post.status == post_status::publishing)
-      out.emplace(text, post_at_work{std::move(post), jobs[i], &plans[i], {}});
+      out.emplace(text, post_at_work{std::move(post), jobs[i], &plans[i], {}, {}});
   }
   std::vector<job_id> ended;
   for (std::size_t i = 0; i < jobs.size(); ++i)
@@ -848,23 +893,21 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
     for (const auto& row : exec_planned(tx, select_publish_media, posts)) {
       auto& one = active.at(row[0].as<std::string>());
       auto path = row[1].as<std::string>();
-      if (rules.objects) {
-        auto file = rules.objects->local_file(object_key(one.post.tenant, one.post.workspace, path));
-        if (!file) {
-          one.media_missing = true;
-          continue;
-        }
-        path = std::move(*file);
-      }
+      // Whether it is there is seen where it is read: a disk may hang.
+      if (rules.media_are_objects)
+        path = object_key(one.post.tenant, one.post.workspace, path);
       one.media.push_back({std::move(path), row[2].as<std::string>(), row[3].as<std::string>()});
+      one.media_ids.push_back(row[4].as<std::string>());
     }
+    const bool has_media = std::any_of(active.begin(), active.end(), [](const auto& a) { return !a.second.media.empty(); });
+    const auto prepared = has_media ? read_prepared_references(tx, posts) : prepared_references{};
 
     attempts_to_open wanted;
     for (const auto& row : exec_planned(tx, select_open_targets, posts, rules.reconcile_deadline.count())) {
       const auto found = active.find(row["post_id"].as<std::string>());
       if (found == active.end())
         continue;
-      auto& [post, job, plan, media, media_missing] = found->second;
+      auto& [post, job, plan, media, media_ids] = found->second;
       const auto target = row["id"].as<std::string>();
       const auto platform = row["platform_code"].as<std::string>();
       const bool waits = !row["waits"].is_null() && row["waits"].as<bool>();
@@ -880,12 +923,17 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
                                bound_to(read_id<social_account_id>(row["account_id"]), "access_token"));
       };
       auto content = content_for(post, text_or_empty(row["content_override"]), platform, media);
+      for (std::size_t i = 0; i < media_ids.size(); ++i)
+        if (const auto reference = prepared.find({target, media_ids[i]}); reference != prepared.end())
+          content.media[i].reference = reference->second;
       content.idempotency_key = idempotency_key(target, post.revision);
       content.made_at = read_instant(row["made_at"]);
       content.correlation_id = job->correlation_id;
       content.timeout = call_timeout;
       content.has_waited_enough = flag("waited_enough");
       content.workspace = post.workspace;
+      content.known_rates.calls = read_rate_window(row, "calls");
+      content.known_rates.uploads = read_rate_window(row, "uploads");
 
       if (!row["attempt_id"].is_null()) {
         if (waits)
@@ -918,16 +966,6 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
         exec_planned(tx, fail_target, target, std::string{refusal->code}, refusal->reason);
         continue;
       }
-      if (media_missing) {
-        // A folder that is away for a moment looks the same as a file that is
-        // gone: only the last try tells.
-        attempt_row again;
-        again.target = target;
-        again.retry_count = row["retry_count"].as<int>();
-        retry_or_fail(tx, again, "PUBLISH_ERROR", "A media file of the post is not there.",
-                      std::chrono::milliseconds{0}, rules);
-        continue;
-      }
       if (row["account_status"].as<std::string>() == "token_expired" || flag("token_expired")) {
         mark_account_expired(tx, row["account_id"].as<std::string>(), job->correlation_id, plan->after_commit);
         fail("TOKEN_EXPIRED", "The account's token has expired. Reconnect the account.");
@@ -944,7 +982,9 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
       const auto wait_of = [&](const char* column) {
         return row[column].is_null() ? std::int64_t{0} : row[column].as<std::int64_t>();
       };
-      if (const auto wait = std::max(wait_of("calls_wait"), media.empty() ? 0 : wait_of("uploads_wait")); wait > 0) {
+      const bool uploads = std::any_of(content.media.begin(), content.media.end(),
+                                       [](const outgoing_media& one) { return one.reference.empty(); });
+      if (const auto wait = std::max(wait_of("calls_wait"), uploads ? wait_of("uploads_wait") : 0); wait > 0) {
         exec_planned(tx, delay_target, target, wait);
         continue;
       }
@@ -967,7 +1007,7 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
 
     const auto opened = wanted.open(tx, *jobs.front(), me, call_timeout);
     for (auto& [text, one] : active) {
-      auto& [post, job, plan, media, media_missing] = one;
+      auto& [post, job, plan, media, media_ids] = one;
       std::erase_if(plan->calls, [&](const planned_call& call) {
         if (opened.contains(call.attempt))
           return false;
@@ -1101,10 +1141,18 @@ result<publish_progress> publish_repository::record_check(
   });
 }
 
-result<done> publish_repository::remember_wait(const job& job, attempt_id attempt, const account_wait& wait) {
-  return db_.transact("remember-wait", [&](pqxx::work& tx) -> result<done> {
-    exec_planned(tx, keep_account_wait, to_string(attempt), to_string(job.tenant), to_string(job.workspace),
-                 std::int64_t{wait.calls.count()}, std::int64_t{wait.uploads.count()});
+result<done> publish_repository::remember_rates(const job& job, attempt_id attempt, const account_rates& told) {
+  return db_.transact("remember-rates", [&](pqxx::work& tx) -> result<done> {
+    const auto column = [](const std::optional<rate_window>& window, auto read) {
+      return window ? std::optional<std::int64_t>{read(*window)} : std::nullopt;
+    };
+    const auto limit = [](const rate_window& w) { return w.limit; };
+    const auto left = [](const rate_window& w) { return w.left; };
+    const auto ends_in = [](const rate_window& w) { return std::int64_t{w.ends_in.count()}; };
+    exec_planned(tx, keep_account_rates, to_string(attempt), to_string(job.tenant), to_string(job.workspace),
+                 std::int64_t{told.calls_wait.count()}, std::int64_t{told.uploads_wait.count()},
+                 column(told.calls, limit), column(told.calls, left), column(told.calls, ends_in),
+                 column(told.uploads, limit), column(told.uploads, left), column(told.uploads, ends_in));
     return done{};
   });
 }

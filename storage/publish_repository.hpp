@@ -24,11 +24,20 @@ public:
                                         const result<std::vector<public_post>>& candidates,
                                         std::chrono::milliseconds read_age,
                                         const publish_rules& rules) override;
-  result<done> remember_wait(const job& job, attempt_id attempt, const account_wait& wait) override;
+  result<done> remember_rates(const job& job, attempt_id attempt, const account_rates& told) override;
+  result<std::vector<planned_preparation>> plan_preparations(const node_identity& me, const shard_list& shards,
+                                                             const std::vector<preparing_network>& networks,
+                                                             const std::vector<social_account_id>& busy, int limit,
+                                                             bool media_are_objects) override;
+  result<done> record_preparation(const planned_preparation& of, const std::vector<prepared_file>& files,
+                                  const account_rates& told) override;
+  result<int> forget_preparations(const node_identity& me, const shard_list& shards) override;
   result<publish_progress> give_up(const node_identity& me, const job& job,
                                    const std::string& reason) override;
 
 private:
+  planned_preparation read_preparation(const pqxx::row& row, target_id target) const;
+
   connection& db_;
   const token_cipher& tokens_;
 };

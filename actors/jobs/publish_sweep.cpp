@@ -17,6 +17,7 @@ struct publish_sweep_state {
 
   engine_context_ptr context;
   job_feed_actor feed;
+  media_preparer_actor preparer;
   std::optional<node_identity> me;
   std::set<shard_id> owned;
   bool busy = false;
@@ -85,9 +86,10 @@ void repair(self_pointer self) {
 }
 
 publish_sweep_actor::behavior_type publish_sweep(self_pointer self, engine_context_ptr context,
-                                                 job_feed_actor feed) {
+                                                 job_feed_actor feed, media_preparer_actor preparer) {
   self->state.context = std::move(context);
   self->state.feed = std::move(feed);
+  self->state.preparer = std::move(preparer);
   self->delayed_send(self, self->state.context->settings.publish_sweep_every, atom::sweep_v);
   return {
     [self](atom::gained, const node_identity& me, const shard_list& shards) {
@@ -95,17 +97,21 @@ publish_sweep_actor::behavior_type publish_sweep(self_pointer self, engine_conte
       self->state.owned.insert(shards.begin(), shards.end());
       repair(self);
       start_due(self);
+      self->send(self->state.preparer, atom::gained_v, me, shards);
     },
     [self](atom::drain, const shard_list& shards) {
       for (const auto shard : shards)
         self->state.owned.erase(shard);
+      self->send(self->state.preparer, atom::drain_v, shards);
     },
     [self](atom::lost) {
       self->state.me.reset();
       self->state.owned.clear();
+      self->send(self->state.preparer, atom::lost_v);
     },
     [self](atom::hint, std::int64_t in_milliseconds) {
       self->state.timer.arm(self, std::chrono::milliseconds{std::max<std::int64_t>(in_milliseconds, 0)});
+      self->send(self->state.preparer, atom::hint_v, in_milliseconds);
     },
     [self](atom::report) {
       const auto& state = self->state;
@@ -123,6 +129,7 @@ publish_sweep_actor::behavior_type publish_sweep(self_pointer self, engine_conte
       repair(self);
       start_due(self);
       look_at_lateness(self->state.context);
+      self->send(self->state.preparer, atom::sweep_v);
       self->delayed_send(self, self->state.context->settings.publish_sweep_every, atom::sweep_v);
     },
   };
@@ -131,8 +138,8 @@ publish_sweep_actor::behavior_type publish_sweep(self_pointer self, engine_conte
 } // namespace
 
 publish_sweep_actor spawn_publish_sweep(caf::actor_system& system, engine_context_ptr context,
-                                        job_feed_actor feed) {
-  return system.spawn(publish_sweep, std::move(context), std::move(feed));
+                                        job_feed_actor feed, media_preparer_actor preparer) {
+  return system.spawn(publish_sweep, std::move(context), std::move(feed), std::move(preparer));
 }
 
 } // namespace carillon

@@ -3,6 +3,7 @@
 #include <deque>
 
 #include "actors/jobs/job_feed.hpp"
+#include "actors/jobs/media_preparer.hpp"
 #include "actors/jobs/publish_sweep.hpp"
 #include "actors/jobs/scheduler.hpp"
 #include "actors/node/ownership.hpp"
@@ -25,6 +26,7 @@ struct node_state {
   std::chrono::milliseconds shutdown_grace{};
 
   job_feed_actor feed;
+  media_preparer_actor preparer;
   publish_sweep_actor sweep;
   scheduler_actor scheduler;
   region_actor region;
@@ -63,6 +65,7 @@ struct node_state {
     };
     end(ownership);
     end(sweep);
+    end(preparer);
     end(scheduler);
     end(feed);
     end(region);
@@ -76,13 +79,15 @@ void start_engine(self_pointer self) {
   auto& state = self->state;
   auto& system = self->home_system();
   state.feed = spawn_job_feed(system, state.context);
-  state.sweep = spawn_publish_sweep(system, state.context, state.feed);
+  state.preparer = spawn_media_preparer(system, state.context);
+  state.sweep = spawn_publish_sweep(system, state.context, state.feed, state.preparer);
   state.scheduler = spawn_scheduler(system, state.context, state.feed);
   state.region = spawn_region(system, state.context, state.feed, state.sweep);
   self->send(state.feed, atom::configure_v, caf::actor_cast<caf::strong_actor_ptr>(state.region));
   state.ownership = spawn_ownership(system, state.context, state.feed, state.region, state.sweep,
                                     state.scheduler);
   self->monitor(state.feed);
+  self->monitor(state.preparer);
   self->monitor(state.sweep);
   self->monitor(state.scheduler);
   self->monitor(state.region);
@@ -294,11 +299,12 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
       out->name = "node " + state.context->settings.node;
       out->state = state.stopping ? "draining" : state.up ? "running" : "restarting";
       out->facts.emplace_back("recent_crashes", std::to_string(state.crashes.size()));
-      auto missing = std::make_shared<int>(state.cluster ? 10 : 9);
+      auto missing = std::make_shared<int>(state.cluster ? 11 : 10);
       collect(self, state.ownership, out, missing, promise);
       collect(self, state.region, out, missing, promise);
       collect(self, state.feed, out, missing, promise);
       collect(self, state.sweep, out, missing, promise);
+      collect(self, state.preparer, out, missing, promise);
       collect(self, state.scheduler, out, missing, promise);
       collect(self, state.realtime, out, missing, promise);
       if (state.cluster)

@@ -159,14 +159,14 @@ void write_heard(self_pointer self, heard_list batch) {
 
 /// For whoever plans next, here or on another node. Lost to a moment's trouble
 /// with the database it costs a call that the network refuses.
-void remember_wait(self_pointer self, const run_ptr& r, attempt_id attempt, account_wait wait) {
+void remember_rates(self_pointer self, const run_ptr& r, attempt_id attempt, const account_rates& told) {
   auto& state = self->state;
   ask_database<done>(
-    self, state.context->databases.background, "remember-wait", state.context->settings.database_timeout,
-    [job = r->job, attempt, wait](store& db) { return db.publishing().remember_wait(job->work(), attempt, wait); },
+    self, state.context->databases.background, "remember-rates", state.context->settings.database_timeout,
+    [job = r->job, attempt, told](store& db) { return db.publishing().remember_rates(job->work(), attempt, told); },
     [log = state.context->log, attempt](const result<done>& kept) {
       if (!kept)
-        log->warn("account-wait-not-kept", {{"attempt", to_string(attempt)}, {"error", kept.error().detail}});
+        log->warn("account-rates-not-kept", {{"attempt", to_string(attempt)}, {"error", kept.error().detail}});
     });
 }
 
@@ -199,9 +199,9 @@ void call(self_pointer self, const run_ptr& r, planned_call planned,
       const auto latency = std::chrono::duration_cast<std::chrono::milliseconds>(
         lease_clock::steady::now() - begun);
       auto what = std::make_shared<heard>(heard{r, attempt, std::move(outcome), latency});
-      resume(handle, [self, what, wait = gateway->take_learned_wait(account)] {
-        if (!wait.is_none())
-          remember_wait(self, what->of, what->attempt, wait);
+      resume(handle, [self, what, told = gateway->take_learned_rates(account)] {
+        if (!told.is_none())
+          remember_rates(self, what->of, what->attempt, told);
         record(self, std::move(*what));
       });
     });

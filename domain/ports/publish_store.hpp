@@ -10,7 +10,6 @@
 #include "domain/hint.hpp"
 #include "domain/job.hpp"
 #include "domain/ownership.hpp"
-#include "domain/ports/object_store.hpp"
 #include "domain/ports/social_gateway.hpp"
 #include "domain/result.hpp"
 
@@ -25,8 +24,38 @@ struct publish_rules {
   double retry_jitter = 0.1;
   /// Those with a gateway; a target elsewhere fails with UNKNOWN_PLATFORM.
   std::vector<network> networks{network::mastodon};
-  /// Where media lie; null: their paths are files of this node.
-  object_store* objects = nullptr;
+  /// Media are named by their object's key; else by their own path.
+  bool media_are_objects = false;
+};
+
+/// Until when posts due may have their files uploaded ahead, on one network.
+struct preparing_network {
+  network platform = network::mastodon;
+  std::chrono::milliseconds ahead{0};
+};
+
+/// A target whose files, or some of them, are not at its network yet.
+struct planned_preparation {
+  struct file {
+    uuid id{}; ///< Of the post's medium.
+    outgoing_media media;
+  };
+  tenant_id tenant{};
+  workspace_id workspace{};
+  social_account_id account_id{};
+  target_id target{};
+  int revision = 1;
+  account_credentials account;
+  std::vector<file> files;
+  std::chrono::milliseconds due_in{0};
+};
+
+/// What came of one file.
+struct prepared_file {
+  uuid id{};
+  /// Empty: nothing; it is not tried again within `holds`.
+  std::string reference;
+  std::chrono::milliseconds holds{0};
 };
 
 struct started_posts {
@@ -124,10 +153,29 @@ public:
                                                 const publish_rules& rules)
     = 0;
 
-  /// Keeps what a network asked of the account of `attempt`, so that nobody
-  /// who plans its posts, on this node or the next owner, calls before. What
-  /// was learned is not fenced.
-  virtual result<done> remember_wait(const job& job, attempt_id attempt, const account_wait& wait) = 0;
+  /// Keeps what a network told of the account of `attempt`, so that nobody who
+  /// plans its posts, on this node or the next owner, calls before or begins a
+  /// window afresh. What was learned is not fenced.
+  virtual result<done> remember_rates(const job& job, attempt_id attempt, const account_rates& told) = 0;
+
+  /// Posts of `shards` that are due soon and have files which are not at
+  /// their network: of each account the first target, the earliest due first,
+  /// without those of `busy`. Writes nothing. Fenced.
+  virtual result<std::vector<planned_preparation>> plan_preparations(const node_identity& me, const shard_list& shards,
+                                                                     const std::vector<preparing_network>& networks,
+                                                                     const std::vector<social_account_id>& busy,
+                                                                     int limit, bool media_are_objects)
+    = 0;
+
+  /// Keeps what was uploaded, while the post is as it was then, and what the
+  /// network asked of the account. What was learned is not fenced.
+  virtual result<done> record_preparation(const planned_preparation& of, const std::vector<prepared_file>& files,
+                                          const account_rates& told)
+    = 0;
+
+  /// Forgets what no post will use any more: settled, changed, cancelled, too
+  /// old. How many. Fenced.
+  virtual result<int> forget_preparations(const node_identity& me, const shard_list& shards) = 0;
 
   /// The permanent-failure hook: what is still publishing fails, the post is
   /// rolled up, the job becomes a dead letter. Fenced.

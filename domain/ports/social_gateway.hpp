@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -27,9 +28,35 @@ struct account_credentials {
 };
 
 struct outgoing_media {
-  std::string path; ///< A file that the node can read.
+  /// Of a file: as the program's uploads are told to find it.
+  std::string path;
   std::string mime_type;
   std::string alt_text;
+  /// What prepare_media answered for the same account and file; empty: the
+  /// file is still to be uploaded.
+  std::string reference{};
+};
+
+/// What is left of the calls that a network counts in a window of time.
+struct rate_window {
+  std::int64_t limit = 0;
+  std::int64_t left = 0;
+  std::chrono::milliseconds ends_in{0};
+};
+
+/// What a network asks of an account: what another node has to know that calls
+/// for it next.
+struct account_rates {
+  /// To be left alone so long.
+  std::chrono::milliseconds calls_wait{0};
+  /// Where uploads are counted apart: holds back only posts with files.
+  std::chrono::milliseconds uploads_wait{0};
+  std::optional<rate_window> calls{};
+  std::optional<rate_window> uploads{};
+
+  bool is_none() const noexcept {
+    return calls_wait.count() <= 0 && uploads_wait.count() <= 0 && !calls && !uploads;
+  }
 };
 
 struct outgoing_post {
@@ -55,7 +82,19 @@ struct outgoing_post {
   /// It has waited so long that it is sent also to a server that is known to
   /// be down: only a call can bring it to its end.
   bool has_waited_enough = false;
+  /// What is remembered of the account's windows, for a node that has heard
+  /// nothing of them itself.
+  account_rates known_rates{};
   /// The whole call, uploads included, ends within this time.
+  std::chrono::milliseconds timeout{30'000};
+};
+
+/// One file of a post, to be uploaded before the post is due.
+struct early_upload {
+  account_credentials account;
+  workspace_id workspace{};
+  outgoing_media media;
+  /// The whole call ends within this time.
   std::chrono::milliseconds timeout{30'000};
 };
 
@@ -73,37 +112,46 @@ struct public_post {
   std::string in_reply_to{};
 };
 
-/// How long a network wants to be left alone by an account.
-struct account_wait {
-  std::chrono::milliseconds calls{0};
-  /// Where uploads are counted apart: holds back only posts with files.
-  std::chrono::milliseconds uploads{0};
-
-  bool is_none() const noexcept {
-    return calls.count() <= 0 && uploads.count() <= 0;
-  }
-};
-
 /// Callbacks run on the outbound thread, exactly once, and must not block.
 class social_gateway {
 public:
   using publish_callback = std::function<void(result<public_post>)>;
   using list_callback = std::function<void(result<std::vector<public_post>>)>;
+  /// With outgoing_media::reference.
+  using prepare_callback = std::function<void(result<std::string>)>;
 
   virtual ~social_gateway() = default;
 
   virtual network platform() const noexcept = 0;
 
-  /// What the network has asked of this account since this was asked last;
-  /// zeros when nothing that is worth to be remembered. Safe from any thread.
-  virtual account_wait take_learned_wait(const account_credentials&) {
+  /// What the network has told of this account since this was asked last, and
+  /// is worth to be remembered: waits, and windows that are half used up, each
+  /// time that what is left has halved. Safe from any thread.
+  virtual account_rates take_learned_rates(const account_credentials&) {
     return {};
   }
 
+  /// How long the network surely keeps a file that no post shows; zero when
+  /// nothing can be uploaded before its post.
+  virtual std::chrono::seconds keeps_media() const noexcept {
+    return std::chrono::seconds{0};
+  }
+
+  /// Uploads a file, which publishes nothing: a repeat is harmless. Failures
+  /// as publish's, never outcome_unknown. What it would use up of the rates
+  /// that posts may need before long is left alone (cancelled).
+  virtual void prepare_media(early_upload, prepare_callback done) {
+    done(failure{errc::permanent, "nothing can be prepared on this network", {}, {}});
+  }
+
+  /// Files with a reference are not uploaded. When the network does not know
+  /// one any more and refuses the post, they are, within the same call.
+  ///
   /// Failures: throttled (429, with retry_after), transient (the request was
   /// certainly not carried out: no connection, 503), permanent (the network
   /// refused; `detail` says why), unauthorized (401/403), outcome_unknown
-  /// (sent, but no readable answer), cancelled (not sent, as the network had
+  /// (sent, but no readable answer), not_found (a file cannot be read at
+  /// present; not sent), cancelled (not sent, as the network had
   /// asked this account to wait, or its server does not answer at present;
   /// `retry_after` is when to come back). Never sends the same call twice.
   /// The failure is the first post's: once that is public the answer is the

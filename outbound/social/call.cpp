@@ -43,6 +43,8 @@ std::optional<failure> failure_of_delivery(const http_response& response, effect
     case delivery::not_sent: {
       // An address that is refused or makes no sense is so the next time too.
       const bool never = response.why == errc::invalid_argument || response.why == errc::forbidden;
+      if (response.why == errc::not_found)
+        return failure{errc::not_found, "not sent: " + one_line(response.detail), {}, {}};
       if (!never && !response.tried)
         return failure{errc::cancelled, "not sent: " + one_line(response.detail), {}, no_turn_pause};
       return failure{never ? errc::permanent : errc::transient, "not sent: " + one_line(response.detail), {}, {}};

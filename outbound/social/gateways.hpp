@@ -12,10 +12,11 @@
 namespace carillon::outbound {
 
 /// One gateway a network. What is not in it cannot be published on:
-/// why_not_publishable (domain/network.hpp) says why. Both references must
-/// outlive the gateways and their calls. They share the circuits: a server may
-/// speak more than one API.
-std::map<network, std::shared_ptr<social_gateway>> make_gateways(http_client& http, const clock_port& clock,
+/// why_not_publishable (domain/network.hpp) says why. The references must
+/// outlive the gateways and their calls; `uploads` sends files (see
+/// social_http). They share the circuits: a server may speak more than one API.
+std::map<network, std::shared_ptr<social_gateway>> make_gateways(http_client& http, http_client& uploads,
+                                                                 const clock_port& clock,
                                                                  const std::shared_ptr<host_circuits>& circuits);
 
 } // namespace carillon::outbound

@@ -1,7 +1,9 @@
 #include "outbound/social/host_circuits.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <string_view>
+#include <utility>
 
 namespace carillon::outbound {
 
@@ -128,12 +130,47 @@ void host_circuits::note(bool opened, const std::string& host, milliseconds time
 }
 
 void social_http::send(http_request request, http_client::callback done) const {
+  const bool has_file = request.file
+                        || std::any_of(request.form.begin(), request.form.end(),
+                                       [](const form_part& part) { return !part.path.empty(); });
+  if (has_file && uploads_ != nullptr)
+    return send_file(std::move(request), std::move(done));
   auto url = request.url;
   http_->send(std::move(request),
               [circuits = circuits_, url = std::move(url), done = std::move(done)](http_response response) {
                 circuits->learn(url, response);
                 done(std::move(response));
               });
+}
+
+void social_http::send_file(http_request request, http_client::callback done) const {
+  struct once {
+    std::atomic<bool> taken{false};
+    http_client::callback done;
+
+    void take(http_response response) {
+      if (!taken.exchange(true))
+        std::exchange(done, nullptr)(std::move(response));
+    }
+  };
+  auto waiting = std::make_shared<once>();
+  waiting->done = std::move(done);
+  // A disk that hangs stops the thread that reads from it, and its clock.
+  const auto time_is_over = request.timeout + milliseconds{100};
+  auto url = request.url;
+  uploads_->send(std::move(request),
+                 [waiting, circuits = circuits_, url = std::move(url), &back = loop()](http_response response) {
+                   circuits->learn(url, response);
+                   auto kept = std::make_shared<http_response>(std::move(response));
+                   back.after(milliseconds{0}, [waiting, kept](bool) { waiting->take(std::move(*kept)); });
+                 });
+  loop().after(time_is_over, [waiting](bool) {
+    http_response silent;
+    silent.how = http_response::delivery::no_answer;
+    silent.why = errc::outcome_unknown;
+    silent.detail = "the file was not read and sent in time";
+    waiting->take(std::move(silent));
+  });
 }
 
 } // namespace carillon::outbound

@@ -86,11 +86,14 @@ private:
 /// The gateways' way out: http_client whose every answer teaches the circuits.
 class social_http {
 public:
-  /// `http` outlives it and its calls.
-  social_http(http_client& http, std::shared_ptr<host_circuits> circuits)
-    : http_(&http), circuits_(std::move(circuits)) {
+  /// Both outlive it and its calls. What sends a file goes through `uploads`,
+  /// which is to have a loop of its own: files may lie on a disk that hangs.
+  social_http(http_client& http, std::shared_ptr<host_circuits> circuits, http_client* uploads = nullptr)
+    : http_(&http), uploads_(uploads), circuits_(std::move(circuits)) {
   }
 
+  /// `done` runs on loop()'s thread, at the latest when the request's time is
+  /// over.
   void send(http_request request, http_client::callback done) const;
 
   curl_loop& loop() const noexcept {
@@ -101,7 +104,10 @@ public:
   }
 
 private:
+  void send_file(http_request request, http_client::callback done) const;
+
   http_client* http_;
+  http_client* uploads_;
   std::shared_ptr<host_circuits> circuits_;
 };
 

@@ -65,6 +65,10 @@ std::optional<told_window> window_of(const http_response& response, instant wall
   return std::nullopt;
 }
 
+bool is_same_window(rate_budgets::time_point a, rate_budgets::time_point b) {
+  return a < b + same_window && b < a + same_window;
+}
+
 failure come_back(const char* why, rate_budgets::time_point at, rate_budgets::time_point now) {
   return {errc::cancelled, why, {}, std::max(milliseconds{1}, std::chrono::ceil<milliseconds>(at - now))};
 }
@@ -84,7 +88,9 @@ result<rate_budgets::permit> rate_budgets::admit(const outgoing_post& post, cons
       auto* b = find_or_make(key, now);
       if (b == nullptr)
         continue;
-      if (auto f = refusal(*b, post, amount, scope, now))
+      if (scope != rate_scope::host)
+        remind(*b, scope == rate_scope::account ? post.known_rates.calls : post.known_rates.uploads, now);
+      if (auto f = refusal(*b, post, amount, scope, costs.is_early, now))
         return std::move(*f);
       // The last to be asked: only it changes anything.
       if (scope == rate_scope::account)
@@ -105,7 +111,7 @@ result<rate_budgets::permit> rate_budgets::admit(const outgoing_post& post, cons
 }
 
 std::optional<failure> rate_budgets::refusal(budget& b, const outgoing_post& post, std::int64_t cost,
-                                             rate_scope scope, time_point now) const {
+                                             rate_scope scope, bool is_early, time_point now) const {
   if (b.closed_until > now)
     return come_back("not sent: the network asked this account to wait", b.closed_until, now);
   std::erase_if(b.promises, [&](const auto& e) {
@@ -117,7 +123,8 @@ std::optional<failure> rate_budgets::refusal(budget& b, const outgoing_post& pos
     b.used.clear();
     return std::nullopt;
   }
-  const auto needed = b.limit > 0 ? std::min(cost, b.limit) : cost;
+  const auto spare = is_early ? b.limit / 4 : 0;
+  const auto needed = spare + (b.limit > 0 ? std::min(cost, b.limit) : cost);
   const auto own = b.promises.find(post.idempotency_key);
   const auto others = b.promised - (own == b.promises.end() ? 0 : own->second.cost);
   if (*b.remaining - others < needed)
@@ -177,14 +184,16 @@ void rate_budgets::learn(const account_credentials& account, rate_scope scope, c
     return;
   const auto ends = now + told->left;
   // Answers may come in another order than they were made in.
-  const bool same = b->is_known(now) && ends < b->ends + same_window && b->ends < ends + same_window;
+  const bool same = b->is_known(now) && is_same_window(ends, b->ends);
   // Some servers count several windows, and tell the one that a call was in:
   // the tightest counts until it ends.
   if (!same && b->is_known(now) && told->remaining > *b->remaining)
     return;
   b->remaining = same ? std::min(*b->remaining, told->remaining) : told->remaining;
-  if (!same)
+  if (!same) {
     b->used.clear();
+    b->taken_left.reset();
+  }
   b->limit = told->limit;
   b->ends = ends;
   if (told->remaining == 0)
@@ -199,20 +208,47 @@ void rate_budgets::close(const account_credentials& account, rate_scope scope, m
     b->closed_until = now + wait;
 }
 
-account_wait rate_budgets::take_learned_wait(const account_credentials& account, time_point now) {
+account_rates rate_budgets::take_learned_rates(const account_credentials& account, time_point now) {
   std::lock_guard lock{mutex_};
-  const auto take = [&](rate_scope scope) {
+  account_rates out;
+  const auto take = [&](rate_scope scope, milliseconds& wait, std::optional<rate_window>& window) {
     const auto found = budgets_.find(budget_key(account, scope));
     if (found == budgets_.end())
-      return milliseconds{0};
+      return;
     auto& b = found->second;
-    const auto left = std::chrono::ceil<milliseconds>(b.closed_until - now);
-    if (left < options_.shortest_remembered || b.closed_until <= b.taken_until + same_window)
-      return milliseconds{0};
-    b.taken_until = b.closed_until;
-    return left;
+    const auto closed_for = std::chrono::ceil<milliseconds>(b.closed_until - now);
+    if (closed_for >= options_.shortest_remembered && b.closed_until > b.taken_until + same_window) {
+      b.taken_until = b.closed_until;
+      wait = closed_for;
+    }
+    const auto ends_in = std::chrono::ceil<milliseconds>(b.ends - now);
+    if (b.is_known(now) && ends_in >= options_.shortest_remembered
+        && *b.remaining <= b.taken_left.value_or(b.limit) / 2 && b.taken_left != b.remaining) {
+      b.taken_left = b.remaining;
+      window = rate_window{b.limit, *b.remaining, ends_in};
+    }
   };
-  return {take(rate_scope::account), take(rate_scope::uploads)};
+  take(rate_scope::account, out.calls_wait, out.calls);
+  take(rate_scope::uploads, out.uploads_wait, out.uploads);
+  return out;
+}
+
+/// What this node has heard itself goes before what is remembered, unless
+/// another one has used up more of the same window since.
+void rate_budgets::remind(budget& b, const std::optional<rate_window>& known, time_point now) const {
+  if (!known || known->ends_in <= milliseconds{0})
+    return;
+  const auto ends = now + known->ends_in;
+  if (!b.is_known(now)) {
+    b.limit = known->limit;
+    b.remaining = known->left;
+    b.taken_left = known->left;
+    b.ends = ends;
+    b.used.clear();
+  } else if (is_same_window(ends, b.ends) && known->left < *b.remaining) {
+    b.remaining = known->left;
+    b.taken_left = known->left;
+  }
 }
 
 rate_budgets::budget* rate_budgets::find_or_make(const std::string& key, time_point now) {

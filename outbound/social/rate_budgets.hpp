@@ -47,6 +47,9 @@ public:
     std::int64_t account = 1;
     std::int64_t uploads = 0;
     std::int64_t host = 0;
+    /// It could also go later: a quarter of each limit is left for posts that
+    /// are due meanwhile.
+    bool is_early = false;
   };
 
   /// Held by a call while it runs: what it may still use up is nobody else's.
@@ -55,7 +58,8 @@ public:
   explicit rate_budgets(budget_options options = {}) : options_(options) {
   }
 
-  /// errc::cancelled with when to come back:
+  /// Judges by what answers have told, and by `post.known_rates` where that is
+  /// less or nothing. errc::cancelled with when to come back:
   /// - a network has asked this account to wait, or a window is used up: at
   ///   its end. A post that costs more than a whole window waits for a fresh
   ///   one.
@@ -77,10 +81,10 @@ public:
   void close(const account_credentials& account, rate_scope scope, std::chrono::milliseconds wait,
              time_point now = std::chrono::steady_clock::now());
 
-  /// As social_gateway::take_learned_wait. What a host asked is this node's
+  /// As social_gateway::take_learned_rates. What a host asked is this node's
   /// own: another one calls from another address.
-  account_wait take_learned_wait(const account_credentials& account,
-                                 time_point now = std::chrono::steady_clock::now());
+  account_rates take_learned_rates(const account_credentials& account,
+                                   time_point now = std::chrono::steady_clock::now());
 
 private:
   struct promise {
@@ -92,7 +96,8 @@ private:
     std::optional<std::int64_t> remaining{};
     time_point ends{}; ///< `remaining` counts until then.
     time_point closed_until{};
-    time_point taken_until{}; ///< How far take_learned_wait has told it.
+    time_point taken_until{}; ///< How far take_learned_rates has told it.
+    std::optional<std::int64_t> taken_left{}; ///< What it told of this window.
     std::int64_t held = 0;
 
     time_point next_slot{};
@@ -109,8 +114,9 @@ private:
   static constexpr std::size_t most_budgets = 100'000;
 
   budget* find_or_make(const std::string& key, time_point now);
+  void remind(budget& b, const std::optional<rate_window>& known, time_point now) const;
   std::optional<failure> refusal(budget& b, const outgoing_post& post, std::int64_t cost, rate_scope scope,
-                                 time_point now) const;
+                                 bool is_early, time_point now) const;
   std::optional<failure> spread_out(budget& b, const outgoing_post& post, std::int64_t cost, time_point now) const;
   void give_back(const std::string& key, std::int64_t cost);
 

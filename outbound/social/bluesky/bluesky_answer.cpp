@@ -166,6 +166,14 @@ result<json> read_blob(const http_response& response) {
   return std::move(body["blob"]);
 }
 
+std::optional<json> read_reference(const std::string& text) {
+  auto blob = json::parse(text, nullptr, false);
+  const auto link = json::json_pointer{"/ref/$link"};
+  if (!blob.is_object() || text_of(blob, "$type") != "blob" || !blob.contains(link) || !blob.at(link).is_string())
+    return std::nullopt;
+  return blob;
+}
+
 std::string web_address(const std::string& uri) {
   constexpr std::string_view scheme = "at://";
   constexpr std::string_view collection = "/app.bsky.feed.post/";

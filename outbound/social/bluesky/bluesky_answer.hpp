@@ -68,6 +68,9 @@ result<std::string> read_did(const http_response& response);
 /// The `blob` of uploadBlob as it goes into a record, or transient.
 result<nlohmann::json> read_blob(const http_response& response);
 
+/// A blob as prepare_media answered it; nothing for anything else.
+std::optional<nlohmann::json> read_reference(const std::string& text);
+
 /// Where people see the post of an `at://` address; empty when it is none.
 std::string web_address(const std::string& uri);
 

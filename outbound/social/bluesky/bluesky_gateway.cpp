@@ -1,11 +1,12 @@
 #include "outbound/social/bluesky/bluesky_gateway.hpp"
 
 #include <algorithm>
-#include <fstream>
+#include <functional>
 #include <map>
 #include <utility>
 #include <vector>
 
+#include "outbound/social/admission.hpp"
 #include "outbound/social/bluesky/bluesky_answer.hpp"
 #include "outbound/social/bluesky/record_key.hpp"
 #include "outbound/social/bluesky/rich_text.hpp"
@@ -45,14 +46,20 @@ failure bluesky_refusal(std::string words) {
   return {errc::permanent, std::move(words), {}, {}};
 }
 
+std::optional<failure> bluesky_refusal_of(const outgoing_media& media) {
+  if (media.mime_type.starts_with("image/"))
+    return std::nullopt;
+  return bluesky_refusal("Only pictures can be published on Bluesky.");
+}
+
 std::optional<failure> bluesky_refusal_of(const outgoing_post& post) {
   if (!post.visibility.empty() && post.visibility != "public")
     return bluesky_refusal("Bluesky's posts are public; the visibility \"" + one_line(post.visibility) + "\" is not possible.");
   if (post.media.size() > most_pictures)
     return bluesky_refusal("The post has " + std::to_string(post.media.size()) + " files; Bluesky allows 4.");
   for (const auto& media : post.media)
-    if (!media.mime_type.starts_with("image/"))
-      return bluesky_refusal("Only pictures can be published on Bluesky.");
+    if (auto refusal = bluesky_refusal_of(media))
+      return refusal;
   if (!post.is_thread && bluesky_length(post.text) > most_graphemes)
     return bluesky_refusal("The text has " + std::to_string(count_graphemes(post.text)) + " characters and "
                            + std::to_string(post.text.size()) + " bytes; Bluesky allows 300 and 3000.");
@@ -74,34 +81,155 @@ std::string get_record_url(const account_credentials& account, const std::string
          + "&collection=" + std::string{post_collection} + "&rkey=" + key;
 }
 
-/// The file as bytes; nothing when it cannot be read or is too large.
-std::optional<std::string> read_picture(const std::string& path) {
-  std::ifstream in{path, std::ios::binary};
-  if (!in)
-    return std::nullopt;
-  std::string out(most_picture_bytes + 1, '\0');
-  in.read(out.data(), static_cast<std::streamsize>(out.size()));
-  out.resize(static_cast<std::size_t>(in.gcount()));
-  if (in.bad() || out.size() > most_picture_bytes)
-    return std::nullopt;
-  return out;
-}
-
-/// One publish call: session, files, handles, then the records one after the
-/// other. Kept alive by the callbacks it waits for; runs on the loop's thread.
-class bluesky_publish : public std::enable_shared_from_this<bluesky_publish> {
+/// What a call needs to speak within a session. Kept alive by the callbacks it
+/// waits for; runs on the loop's thread.
+class bluesky_caller : public std::enable_shared_from_this<bluesky_caller> {
 public:
-  bluesky_publish(const social_http& http, const clock_port& clock, const bluesky_options& options,
-                  std::shared_ptr<bluesky::sessions> sessions, std::shared_ptr<rate_budgets> rates, outgoing_post post,
-                  social_gateway::publish_callback done)
-    : http_(http),
+  bluesky_caller(social_http http, const clock_port& clock, const bluesky_options& options,
+                 std::shared_ptr<bluesky::sessions> sessions, std::shared_ptr<rate_budgets> rates,
+                 account_credentials account, std::string correlation_id, std::chrono::milliseconds timeout)
+    : http_(std::move(http)),
       clock_(clock),
       options_(options),
       sessions_(std::move(sessions)),
       rates_(std::move(rates)),
+      account_(std::move(account)),
+      correlation_id_(std::move(correlation_id)),
+      timeout_(timeout),
+      deadline_(bluesky_steady::now() + timeout) {
+  }
+  virtual ~bluesky_caller() = default;
+
+protected:
+  using response_handler = std::function<void(const http_response&)>;
+
+  /// The first step that is still to be done: there is a session.
+  virtual void next() = 0;
+  virtual void fail(failure f) = 0;
+
+  bool is_late() const {
+    return time_left(deadline_) < least_time();
+  }
+
+  std::chrono::milliseconds least_time() const {
+    return std::max(std::chrono::milliseconds{1}, std::min(options_.least_record_time, timeout_ / 10));
+  }
+
+  void log_in() {
+    if (is_late())
+      return fail(out_of_time("the session"));
+    sessions_->ask(account_, time_left(deadline_), [self = shared_from_this()](result<bluesky::session> s) {
+      if (!s) {
+        // Too many sessions for one account: it is left alone as with posts.
+        if (s.error().code == errc::throttled && s.error().retry_after)
+          self->rates_->close(self->account_, rate_scope::account, *s.error().retry_after);
+        return self->fail(std::move(s).error());
+      }
+      self->session_ = std::move(*s);
+      self->next();
+    });
+  }
+
+  http_request request(std::string method, std::string_view name_and_query) {
+    http_request out;
+    out.method = std::move(method);
+    out.url = account_.instance_url + "/xrpc/com.atproto." + std::string{name_and_query};
+    out.headers = {{"Authorization", "Bearer " + session_.access_token}, {"Accept", "application/json"}};
+    if (!correlation_id_.empty())
+      out.headers.emplace_back("traceparent", correlation_id_);
+    out.timeout = time_left(deadline_);
+    return out;
+  }
+
+  /// `take` may use this.
+  void send(http_request req, rate_scope scope, response_handler take) {
+    http_.send(std::move(req), [self = shared_from_this(), scope, take = std::move(take)](const http_response& response) {
+      self->rates_->learn(self->account_, scope, response, self->clock_.now());
+      if (!bluesky::is_session_refused(response) || self->has_renewed_)
+        return take(response);
+      // Not carried out, so the same step may be made once more.
+      self->has_renewed_ = true;
+      self->sessions_->forget_access(self->account_, self->session_.access_token);
+      self->log_in();
+    });
+  }
+
+  /// `take` gets the `blob` as it goes into a record.
+  void upload(const outgoing_media& media, std::function<void(json)> take) {
+    auto req = request("POST", "repo.uploadBlob");
+    req.headers.emplace_back("Content-Type", media.mime_type);
+    req.file = body_file{media.path, most_picture_bytes};
+    send(std::move(req), rate_scope::uploads, [this, take = std::move(take)](const http_response& response) {
+      if (auto f = bluesky::failure_of(response, effect::none, clock_.now()))
+        return fail(std::move(*f));
+      auto blob = bluesky::read_blob(response);
+      if (!blob)
+        return fail(std::move(blob).error());
+      take(std::move(*blob));
+    });
+  }
+
+  const social_http http_;
+  const clock_port& clock_;
+  const bluesky_options options_;
+  std::shared_ptr<bluesky::sessions> sessions_;
+  std::shared_ptr<rate_budgets> rates_;
+  const account_credentials account_;
+  const std::string correlation_id_;
+  const std::chrono::milliseconds timeout_;
+  const bluesky_steady::time_point deadline_;
+  rate_budgets::permit permit_;
+  bluesky::session session_;
+  bool has_renewed_ = false;
+};
+
+/// One file, before its post is due.
+class bluesky_preparation final : public bluesky_caller {
+public:
+  bluesky_preparation(const social_http& http, const clock_port& clock, const bluesky_options& options,
+                      std::shared_ptr<bluesky::sessions> sessions, std::shared_ptr<rate_budgets> rates,
+                      early_upload what, social_gateway::prepare_callback done)
+    : bluesky_caller(http, clock, options, std::move(sessions), std::move(rates), what.account, {}, what.timeout),
+      what_(std::move(what)),
+      done_(std::move(done)) {
+  }
+
+  void start() {
+    if (auto refusal = bluesky_refusal_of(what_.media))
+      return fail(std::move(*refusal));
+    auto permit = admit_early(http_, *rates_, what_, {0, 1, 1});
+    if (!permit)
+      return fail(std::move(permit).error());
+    permit_ = std::move(*permit);
+    log_in();
+  }
+
+private:
+  void next() override {
+    if (is_late())
+      return fail(out_of_time("the upload"));
+    upload(what_.media, [this](const json& blob) { done_(blob.dump(-1, ' ', false, json::error_handler_t::replace)); });
+  }
+
+  void fail(failure f) override {
+    done_(std::move(f));
+  }
+
+  const early_upload what_;
+  social_gateway::prepare_callback done_;
+};
+
+/// One publish call: session, files, handles, then the records one after the
+/// other.
+class bluesky_publish final : public bluesky_caller {
+public:
+  bluesky_publish(const social_http& http, const clock_port& clock, const bluesky_options& options,
+                  std::shared_ptr<bluesky::sessions> sessions, std::shared_ptr<rate_budgets> rates, outgoing_post post,
+                  social_gateway::publish_callback done)
+    : bluesky_caller(http, clock, options, std::move(sessions), std::move(rates), post.account, post.correlation_id,
+                     post.timeout),
       post_(std::move(post)),
-      done_(std::move(done)),
-      deadline_(bluesky_steady::now() + post_.timeout) {
+      done_(std::move(done)) {
   }
 
   void start() {
@@ -110,24 +238,16 @@ public:
     parts_ = bluesky_parts_of(post_);
     for (const auto& text : parts_.texts)
       facets_.push_back(bluesky::find_facets(text));
-    if (!post_.has_waited_enough)
-      if (auto down = http_.circuits().standing_refusal(post_.account.instance_url))
-        return fail(std::move(*down));
-    auto permit = rates_->admit(post_, cost());
+    auto permit = admit_post(http_, *rates_, post_, cost(), deadline_);
     if (!permit)
       return fail(std::move(permit).error());
     permit_ = std::move(*permit);
-    if (!post_.has_waited_enough)
-      if (auto down = http_.circuits().refusal(post_.account.instance_url, time_left(deadline_)))
-        return fail(std::move(*down));
     log_in();
   }
 
 private:
-  using response_handler = void (bluesky_publish::*)(const http_response&);
-
   /// Before the first record nothing is public; after it the post is.
-  void fail(failure f) {
+  void fail(failure f) override {
     if (part_ == 0)
       return done_(std::move(f));
     first_.left_out = left_out_words(parts_, part_, f);
@@ -138,39 +258,16 @@ private:
   /// everything.
   rate_budgets::cost cost() const {
     const auto records = static_cast<std::int64_t>(parts_.texts.size());
-    const auto files = static_cast<std::int64_t>(post_.media.size());
+    const auto files = std::count_if(post_.media.begin(), post_.media.end(),
+                                     [](const outgoing_media& media) { return media.reference.empty(); });
     return {points_per_record * records, files, records + files};
   }
 
-  bool is_late() const {
-    return time_left(deadline_) < least_time();
-  }
-
-  std::chrono::milliseconds least_time() const {
-    return std::max(std::chrono::milliseconds{1}, std::min(options_.least_record_time, post_.timeout / 10));
-  }
-
-  void log_in() {
-    if (is_late())
-      return fail(out_of_time("the session"));
-    sessions_->ask(post_.account, time_left(deadline_), [self = shared_from_this()](result<bluesky::session> s) {
-      if (!s) {
-        // Too many sessions for one account: it is left alone as with posts.
-        if (s.error().code == errc::throttled && s.error().retry_after)
-          self->rates_->close(self->post_.account, rate_scope::account, *s.error().retry_after);
-        return self->fail(std::move(s).error());
-      }
-      self->session_ = std::move(*s);
-      self->next();
-    });
-  }
-
-  /// The first step that is still to be done.
-  void next() {
+  void next() override {
     if (is_late())
       return fail(out_of_time("the record"));
     if (blobs_.size() < post_.media.size())
-      return upload(post_.media[blobs_.size()]);
+      return add_file(post_.media[blobs_.size()]);
     for (const auto& of_part : facets_)
       for (const auto& facet : of_part)
         if (facet.what == bluesky::facet::kind::mention && !handles_.contains(facet.value) && may_look_up())
@@ -178,49 +275,25 @@ private:
     put();
   }
 
-  http_request request(std::string method, std::string_view name_and_query) {
-    http_request out;
-    out.method = std::move(method);
-    out.url = post_.account.instance_url + "/xrpc/com.atproto." + std::string{name_and_query};
-    out.headers = {{"Authorization", "Bearer " + session_.access_token}, {"Accept", "application/json"}};
-    if (!post_.correlation_id.empty())
-      out.headers.emplace_back("traceparent", post_.correlation_id);
-    out.timeout = time_left(deadline_);
-    return out;
-  }
-
-  void send(http_request req, response_handler take) {
-    http_.send(std::move(req), [self = shared_from_this(), take](const http_response& response) {
-      const auto scope = take == &bluesky_publish::take_put    ? rate_scope::account
-                         : take == &bluesky_publish::take_blob ? rate_scope::uploads
-                                                               : rate_scope::host;
-      self->rates_->learn(self->post_.account, scope, response, self->clock_.now());
-      if (!bluesky::is_session_refused(response) || self->has_renewed_)
-        return (self.get()->*take)(response);
-      // Not carried out, so the same step may be sent once more.
-      self->has_renewed_ = true;
-      self->sessions_->forget_access(self->post_.account, self->session_.access_token);
-      self->log_in();
+  void add_file(const outgoing_media& media) {
+    if (auto blob = bluesky::read_reference(media.reference)) {
+      was_prepared_ = true;
+      blobs_.push_back(std::move(*blob));
+      return next();
+    }
+    upload(media, [this](json blob) {
+      blobs_.push_back(std::move(blob));
+      next();
     });
   }
 
-  void upload(const outgoing_media& media) {
-    auto bytes = read_picture(media.path);
-    if (!bytes)
-      return fail(bluesky_refusal("The file " + file_name_of(media.path) + " cannot be read or is larger than 4 MB."));
-    auto req = request("POST", "repo.uploadBlob");
-    req.headers.emplace_back("Content-Type", media.mime_type);
-    req.body = std::move(*bytes);
-    send(std::move(req), &bluesky_publish::take_blob);
-  }
-
-  void take_blob(const http_response& response) {
-    if (auto f = bluesky::failure_of(response, effect::none, clock_.now()))
-      return fail(std::move(*f));
-    auto blob = bluesky::read_blob(response);
-    if (!blob)
-      return fail(std::move(blob).error());
-    blobs_.push_back(std::move(*blob));
+  /// The PDS has forgotten a file that was uploaded earlier, or may have: all
+  /// are uploaded now.
+  void upload_again() {
+    was_prepared_ = false;
+    blobs_.clear();
+    for (auto& media : post_.media)
+      media.reference.clear();
     next();
   }
 
@@ -236,7 +309,7 @@ private:
     resolving_ = handle;
     auto req = request("GET", "identity.resolveHandle?handle=" + percent_encoded(handle));
     req.timeout = std::clamp(req.timeout / 4, std::chrono::milliseconds{1}, longest_lookup);
-    send(std::move(req), &bluesky_publish::take_did);
+    send(std::move(req), rate_scope::host, [this](const http_response& response) { take_did(response); });
   }
 
   void take_did(const http_response& response) {
@@ -305,12 +378,17 @@ private:
                     {"record", record()},
                     {"swapRecord", nullptr}}
                  .dump(-1, ' ', false, json::error_handler_t::replace);
-    send(std::move(req), &bluesky_publish::take_put);
+    send(std::move(req), rate_scope::account, [this](const http_response& response) { take_put(response); });
   }
 
   void take_put(const http_response& response) {
     if (response.answered() && response.status == 400 && bluesky::error_name(response) == "InvalidSwap")
       return ask_for_existing();
+    // What the PDS says of a blob that it does not have differs; what it means
+    // by anything else comes again.
+    if (was_prepared_ && part_ == 0 && response.answered() && (response.status == 400 || response.status == 404)
+        && !bluesky::error_name(response).empty() && !bluesky::is_session_refused(response))
+      return upload_again();
     if (auto f = bluesky::failure_of(response, effect::publishes, clock_.now()))
       return part_ == 0 ? fail(std::move(*f)) : try_again_or_leave_out(*f);
     auto reference = bluesky::read_put(response);
@@ -325,18 +403,18 @@ private:
     req.url = get_record_url(post_.account, key());
     req.headers = {{"Accept", "application/json"}};
     req.timeout = time_left(deadline_);
-    http_.send(std::move(req), [self = shared_from_this()](const http_response& response) {
+    http_.send(std::move(req), [this, self = shared_from_this()](const http_response& response) {
       // The record is there, so what goes wrong now leaves open whose it is.
-      if (auto f = bluesky::failure_of(response, effect::publishes, self->clock_.now())) {
+      if (auto f = bluesky::failure_of(response, effect::publishes, clock_.now())) {
         f->code = errc::outcome_unknown;
-        return self->fail(std::move(*f));
+        return fail(std::move(*f));
       }
       auto found = bluesky::read_record(response);
       if (!found)
-        return self->fail({errc::outcome_unknown, found.error().detail, {}, {}});
-      if (found->post.text != normalise_text(self->parts_.texts[self->part_]))
-        return self->fail(bluesky_refusal("Another post has this post's record key."));
-      self->take_record(std::move(*found));
+        return fail({errc::outcome_unknown, found.error().detail, {}, {}});
+      if (found->post.text != normalise_text(parts_.texts[part_]))
+        return fail(bluesky_refusal("Another post has this post's record key."));
+      take_record(std::move(*found));
     });
   }
 
@@ -361,28 +439,20 @@ private:
     const bool may_help = f.code == errc::transient || f.code == errc::throttled || f.code == errc::outcome_unknown;
     if (!may_help || ++tries_ >= 3 || time_left(deadline_) - pause < least_time())
       return fail(f);
-    http_.loop().after(pause, [self = shared_from_this(), f](bool runs) {
+    http_.loop().after(pause, [this, self = shared_from_this(), f](bool runs) {
       if (runs)
-        self->next();
+        next();
       else
-        self->fail(f);
+        fail(f);
     });
   }
 
-  const social_http http_;
-  const clock_port& clock_;
-  const bluesky_options options_;
-  std::shared_ptr<bluesky::sessions> sessions_;
-  std::shared_ptr<rate_budgets> rates_;
   outgoing_post post_;
   social_gateway::publish_callback done_;
-  bluesky_steady::time_point deadline_;
-  rate_budgets::permit permit_;
   post_parts parts_;
   std::vector<std::vector<bluesky::facet>> facets_; ///< By part.
-  bluesky::session session_;
-  bool has_renewed_ = false;
   std::vector<json> blobs_;
+  bool was_prepared_ = false; ///< One of them, earlier.
   std::string resolving_;
   std::map<std::string, std::string> handles_; ///< To DIDs; empty: not found.
   std::optional<bluesky_steady::time_point> lookups_end_;
@@ -505,8 +575,8 @@ private:
 } // namespace
 
 bluesky_gateway::bluesky_gateway(http_client& http, const clock_port& clock, bluesky_options options,
-                                 std::shared_ptr<host_circuits> circuits)
-  : http_(http, std::move(circuits)),
+                                 std::shared_ptr<host_circuits> circuits, http_client* uploads)
+  : http_(http, std::move(circuits), uploads),
     clock_(clock),
     options_(options),
     sessions_(std::make_shared<bluesky::sessions>(http_, clock)),
@@ -515,8 +585,13 @@ bluesky_gateway::bluesky_gateway(http_client& http, const clock_port& clock, blu
 
 bluesky_gateway::~bluesky_gateway() = default;
 
-account_wait bluesky_gateway::take_learned_wait(const account_credentials& account) {
-  return rates_->take_learned_wait(account);
+account_rates bluesky_gateway::take_learned_rates(const account_credentials& account) {
+  return rates_->take_learned_rates(account);
+}
+
+void bluesky_gateway::prepare_media(early_upload what, prepare_callback done) {
+  auto call = std::make_shared<bluesky_preparation>(http_, clock_, options_, sessions_, rates_, std::move(what), std::move(done));
+  http_.loop().after(std::chrono::milliseconds{0}, [call](bool) { call->start(); });
 }
 
 void bluesky_gateway::publish(outgoing_post post, publish_callback done) {

@@ -94,6 +94,19 @@ result<public_post> read_published(const http_response& response,
   return std::move(*post);
 }
 
+bool may_miss_media(const http_response& response) {
+  return response.answered() && (response.status == 404 || response.status == 422)
+         && !text_of(parse_answer(response), "error").empty();
+}
+
+std::optional<std::size_t> count_attachments(const http_response& response) {
+  const auto body = parse_answer(response);
+  const auto files = body.is_object() ? body.find("media_attachments") : body.end();
+  if (files == body.end() || !files->is_array())
+    return std::nullopt;
+  return files->size();
+}
+
 result<status_page> read_page(const http_response& response) {
   const auto body = parse_answer(response);
   if (!body.is_array())

@@ -41,6 +41,13 @@ std::optional<instance_limits> read_limits(const http_response& response);
 result<public_post> read_published(const http_response& response,
                                    instant now);
 
+/// The API refuses a status in a way in which it says that it does not know a
+/// file; it may mean something else. Nothing was published.
+bool may_miss_media(const http_response& response);
+
+/// How many files a Status entity shows; nothing when it does not say.
+std::optional<std::size_t> count_attachments(const http_response& response);
+
 struct status_page {
   std::vector<public_post> posts;
   std::string last_id; ///< Empty when the page is.

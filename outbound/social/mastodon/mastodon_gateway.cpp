@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "domain/text.hpp"
+#include "outbound/social/admission.hpp"
 #include "outbound/social/call.hpp"
 #include "outbound/social/graphemes.hpp"
 #include "outbound/social/mastodon/limits_cache.hpp"
@@ -54,7 +55,8 @@ bool needs_limits(const outgoing_post& post) {
 /// A thread that is begun shall have calls left for its end. Divided by the
 /// usual limits: the instance's own are rarely less.
 rate_budgets::cost cost_of(const outgoing_post& post) {
-  const auto files = static_cast<std::int64_t>(post.media.size());
+  const auto files = std::count_if(post.media.begin(), post.media.end(),
+                                   [](const outgoing_media& media) { return media.reference.empty(); });
   return {static_cast<std::int64_t>(parts_within(post, {}).texts.size()) + files, files, 0};
 }
 
@@ -81,29 +83,118 @@ void begin(const social_http& http, std::shared_ptr<Call> call) {
   http.loop().after(milliseconds{0}, [call](bool) { call->next(); });
 }
 
+/// Who calls, for whom and until when.
+struct mastodon_caller {
+  social_http http;
+  const clock_port& clock;
+  const mastodon_options options;
+  std::shared_ptr<rate_budgets> rates;
+  account_credentials account;
+  std::string correlation_id;
+  milliseconds timeout;
+  mastodon_steady::time_point deadline = mastodon_steady::now() + timeout;
+
+  http_request request(std::string method, std::string_view path) const {
+    auto out = request_for(account, std::move(method), path);
+    if (!correlation_id.empty())
+      out.headers.emplace_back("traceparent", correlation_id);
+    out.timeout = time_left(deadline);
+    return out;
+  }
+
+  milliseconds least_time() const {
+    return std::max(milliseconds{1}, std::min(options.least_status_time, timeout / 10));
+  }
+
+  /// `done(f)`, unless it was not the API that refused: then the token is asked
+  /// for. `done` keeps this alive.
+  void settle(const http_response& response, failure f, std::function<void(failure)> done) const {
+    if (!mastodon::is_refusal_by_something_else(response) || time_left(deadline) <= milliseconds{0})
+      return done(std::move(f));
+    http.send(request("GET", "/api/v1/accounts/verify_credentials"),
+              [f = std::move(f), status = response.status, done = std::move(done)](const http_response& answer) {
+                if (answer.answered() && (answer.status == 401 || answer.status == 403))
+                  return done(f);
+                const bool token_is_good = answer.answered() && answer.status == 200 && mastodon::read_account(answer);
+                done({token_is_good && status == 403 ? errc::permanent : errc::transient,
+                      f.detail + ", but the token is not refused", {}, {}});
+              });
+  }
+};
+
+/// One file: uploaded, then waited for until a status can show it. Kept alive
+/// by the callbacks it waits for.
+class upload_call : public std::enable_shared_from_this<upload_call> {
+public:
+  /// `done` runs on the loop's thread with the attachment's id.
+  upload_call(mastodon_caller by, const outgoing_media& media, social_gateway::prepare_callback done)
+    : by_(std::move(by)), media_(media), done_(std::move(done)) {
+  }
+
+  void next() {
+    if (time_left(by_.deadline) < by_.least_time())
+      return done_(out_of_time("the upload"));
+    auto req = by_.request("POST", "/api/v2/media");
+    req.form.push_back({"file", {}, media_.path, file_name_of(media_.path), media_.mime_type});
+    if (!media_.alt_text.empty())
+      req.form.push_back({"description", media_.alt_text, {}, {}, {}});
+    by_.http.send(std::move(req), [self = shared_from_this()](const http_response& response) {
+      self->take(response, rate_scope::uploads);
+    });
+  }
+
+  /// Held as long as the call runs.
+  rate_budgets::permit permit;
+
+private:
+  void take(const http_response& response, rate_scope scope) {
+    by_.rates->learn(by_.account, scope, response, by_.clock.now());
+    if (auto f = mastodon::failure_of(response, effect::none, by_.clock.now()))
+      return by_.settle(response, std::move(*f), [self = shared_from_this()](failure why) { self->done_(std::move(why)); });
+    auto media = mastodon::read_media(response);
+    if (!media)
+      return done_(std::move(media).error());
+    if (media->ready)
+      return done_(std::move(media->id));
+    if (time_left(by_.deadline) - poll_ < by_.least_time())
+      return done_(out_of_time("the upload was ready"));
+    by_.http.loop().after(poll_, [self = shared_from_this(), id = media->id](bool runs) {
+      if (runs)
+        self->ask(id);
+      else
+        self->done_(failure{errc::transient, "the program stops", {}, {}});
+    });
+    poll_ = std::min(poll_ * 2, milliseconds{5'000});
+  }
+
+  void ask(const std::string& id) {
+    by_.http.send(by_.request("GET", "/api/v1/media/" + percent_encoded(id)),
+                  [self = shared_from_this()](const http_response& response) {
+                    self->take(response, rate_scope::account);
+                  });
+  }
+
+  const mastodon_caller by_;
+  const outgoing_media media_;
+  social_gateway::prepare_callback done_;
+  milliseconds poll_ = by_.options.media_poll;
+};
+
 /// One publish call: limits when they matter, uploads one file after the
 /// other, the status, and then what answers it. Kept alive by the callbacks
 /// it waits for.
 class publish_call : public std::enable_shared_from_this<publish_call> {
 public:
-  publish_call(const social_http& http, const clock_port& clock, const mastodon_options& options,
-               std::shared_ptr<mastodon::limits_cache> limits, std::shared_ptr<rate_budgets> rates, outgoing_post post,
+  publish_call(mastodon_caller by, std::shared_ptr<mastodon::limits_cache> limits, outgoing_post post,
                social_gateway::publish_callback done)
-    : http_(http),
-      clock_(clock),
-      options_(options),
-      limits_(std::move(limits)),
-      rates_(std::move(rates)),
-      post_(std::move(post)),
-      done_(std::move(done)),
-      deadline_(mastodon_steady::now() + post_.timeout) {
+    : by_(std::move(by)), limits_(std::move(limits)), post_(std::move(post)), done_(std::move(done)) {
   }
 
   void next() {
     if (parts_.texts.empty())
       divide();
     else if (media_ids_.size() < post_.media.size())
-      upload(post_.media[media_ids_.size()]);
+      add_file(post_.media[media_ids_.size()]);
     else
       send_status();
   }
@@ -113,30 +204,16 @@ private:
     done_(std::move(f));
   }
 
-  http_request request(std::string method, std::string_view path) {
-    auto out = request_for(post_.account, std::move(method), path);
-    if (!post_.correlation_id.empty())
-      out.headers.emplace_back("traceparent", post_.correlation_id);
-    out.timeout = time_left(deadline_);
-    return out;
-  }
-
   void divide() {
     if (!post_.visibility.empty() && !is_known_visibility(post_.visibility))
       return fail({errc::permanent, "The visibility \"" + one_line(post_.visibility) + "\" is not known.", {}, {}});
-    if (!post_.has_waited_enough)
-      if (auto down = http_.circuits().standing_refusal(post_.account.instance_url))
-        return fail(std::move(*down));
-    auto permit = rates_->admit(post_, cost_of(post_));
+    auto permit = admit_post(by_.http, *by_.rates, post_, cost_of(post_), by_.deadline);
     if (!permit)
       return fail(std::move(permit).error());
     permit_ = std::move(*permit);
-    if (!post_.has_waited_enough)
-      if (auto down = http_.circuits().refusal(post_.account.instance_url, time_left(deadline_)))
-        return fail(std::move(*down));
     if (!needs_limits(post_))
       return divide_by({});
-    limits_->ask(http_, post_.account, time_left(deadline_),
+    limits_->ask(by_.http, post_.account, time_left(by_.deadline),
                  [self = shared_from_this()](result<mastodon::instance_limits> limits) {
                    // Guessed limits could divide the text otherwise than the
                    // read-back will.
@@ -153,65 +230,37 @@ private:
     next();
   }
 
-  /// `f`, unless it was not the API that refused: then the token is asked for.
   void settle(const http_response& response, failure f) {
-    if (!mastodon::is_refusal_by_something_else(response) || time_left(deadline_) <= milliseconds{0})
-      return fail(std::move(f));
-    http_.send(request("GET", "/api/v1/accounts/verify_credentials"),
-               [self = shared_from_this(), f = std::move(f), status = response.status](const http_response& answer) {
-                 if (answer.answered() && (answer.status == 401 || answer.status == 403))
-                   return self->fail(f);
-                 const bool token_is_good = answer.answered() && answer.status == 200 && mastodon::read_account(answer);
-                 self->fail({token_is_good && status == 403 ? errc::permanent : errc::transient,
-                             f.detail + ", but the token is not refused", {}, {}});
-               });
+    by_.settle(response, std::move(f), [self = shared_from_this()](failure why) { self->fail(std::move(why)); });
   }
 
-  void upload(const outgoing_media& media) {
-    if (time_left(deadline_) < least_time())
-      return fail(out_of_time("the upload"));
-    auto req = request("POST", "/api/v2/media");
-    req.form.push_back({"file", {}, media.path, file_name_of(media.path), media.mime_type});
-    if (!media.alt_text.empty())
-      req.form.push_back({"description", media.alt_text, {}, {}, {}});
-    http_.send(std::move(req), [self = shared_from_this()](auto response) {
-      self->take_media(response, rate_scope::uploads);
-    });
-  }
-
-  void take_media(const http_response& response, rate_scope scope) {
-    rates_->learn(post_.account, scope, response, clock_.now());
-    if (auto f = mastodon::failure_of(response, effect::none, clock_.now()))
-      return settle(response, std::move(*f));
-    auto media = mastodon::read_media(response);
-    if (!media)
-      return fail(std::move(media).error());
-    if (media->ready) {
-      media_ids_.push_back(std::move(media->id));
-      poll_ = options_.media_poll;
+  void add_file(const outgoing_media& media) {
+    if (is_plain_id(media.reference)) {
+      was_prepared_ = true;
+      media_ids_.push_back(media.reference);
       return next();
     }
-    if (time_left(deadline_) - poll_ < least_time())
-      return fail(out_of_time("the upload was ready"));
-    http_.loop().after(poll_, [self = shared_from_this(),
-                               id = media->id](bool runs) {
-      if (runs)
-        self->ask_media(id);
-      else
-        self->fail({errc::transient, "the program stops", {}, {}});
-    });
-    poll_ = std::min(poll_ * 2, milliseconds{5'000});
+    std::make_shared<upload_call>(by_, media, [self = shared_from_this()](result<std::string> id) {
+      if (!id)
+        return self->fail(std::move(id).error());
+      self->media_ids_.push_back(std::move(*id));
+      self->next();
+    })->next();
   }
 
-  void ask_media(const std::string& id) {
-    http_.send(request("GET", "/api/v1/media/" + percent_encoded(id)),
-               [self = shared_from_this()](auto response) {
-                 self->take_media(response, rate_scope::account);
-               });
+  /// The server has forgotten a file that was uploaded earlier, or may have:
+  /// all are uploaded now, and nothing but a second refusal comes of it if it
+  /// had another reason. Only for a status that was certainly refused.
+  void upload_again() {
+    was_prepared_ = false;
+    media_ids_.clear();
+    for (auto& media : post_.media)
+      media.reference.clear();
+    next();
   }
 
   http_request status_request() {
-    auto req = request("POST", "/api/v1/statuses");
+    auto req = by_.request("POST", "/api/v1/statuses");
     req.headers.emplace_back("Content-Type", "application/json");
     if (!post_.idempotency_key.empty())
       req.headers.emplace_back("Idempotency-Key", key_of_part(post_.idempotency_key, part_));
@@ -228,24 +277,27 @@ private:
   }
 
   void send_status() {
-    if (time_left(deadline_) < least_time())
+    if (time_left(by_.deadline) < by_.least_time())
       return part_ == 0 ? fail(out_of_time("the status")) : leave_out(out_of_time("it was sent"));
-    http_.send(status_request(), [self = shared_from_this()](auto response) {
+    by_.http.send(status_request(), [self = shared_from_this()](auto response) {
       self->take_status(response);
     });
   }
 
   void take_status(const http_response& response) {
-    const auto now = clock_.now();
-    rates_->learn(post_.account, rate_scope::account, response, now);
+    const auto now = by_.clock.now();
+    by_.rates->learn(post_.account, rate_scope::account, response, now);
     auto f = mastodon::failure_of(response, effect::publishes, now);
     auto post = f ? result<public_post>{*f} : mastodon::read_published(response, now);
     if (part_ == 0) {
+      if (was_prepared_ && mastodon::may_miss_media(response))
+        return upload_again();
       if (f)
         return settle(response, std::move(*f));
       if (!post)
         return done_(std::move(post));
       first_ = *post;
+      look_for_files(response);
     } else if (!post) {
       return try_again_or_leave_out(post.error());
     }
@@ -259,6 +311,14 @@ private:
     if (++part_ == parts_.texts.size())
       return done_(std::move(first_));
     send_status();
+  }
+
+  /// Some servers publish a status without the files that they do not know.
+  void look_for_files(const http_response& response) {
+    const auto shown = mastodon::count_attachments(response);
+    if (was_prepared_ && shown && *shown < media_ids_.size())
+      first_.left_out = "The server published the post without " + std::to_string(media_ids_.size() - *shown) + " of its "
+                        + std::to_string(media_ids_.size()) + " files.";
   }
 
   /// True for the status that an earlier call with this key made of the same
@@ -277,11 +337,11 @@ private:
 
   /// Only what was certainly not carried out may be sent again.
   void try_again_or_leave_out(const failure& f) {
-    const auto pause = std::max(options_.answer_pause * (1 << tries_), f.retry_after.value_or(milliseconds{0}));
+    const auto pause = std::max(by_.options.answer_pause * (1 << tries_), f.retry_after.value_or(milliseconds{0}));
     const bool was_not_sent = f.code == errc::transient || f.code == errc::throttled;
-    if (!was_not_sent || ++tries_ >= 3 || time_left(deadline_) - pause < least_time())
+    if (!was_not_sent || ++tries_ >= 3 || time_left(by_.deadline) - pause < by_.least_time())
       return leave_out(f);
-    http_.loop().after(pause, [self = shared_from_this(), f](bool runs) {
+    by_.http.loop().after(pause, [self = shared_from_this(), f](bool runs) {
       if (runs)
         self->send_status();
       else
@@ -290,27 +350,18 @@ private:
   }
 
   void leave_out(const failure& f) {
-    first_.left_out = left_out_words(parts_, part_, f);
+    first_.left_out += (first_.left_out.empty() ? "" : " ") + left_out_words(parts_, part_, f);
     done_(std::move(first_));
   }
 
-  milliseconds least_time() const {
-    return std::max(milliseconds{1}, std::min(options_.least_status_time,
-                                              post_.timeout / 10));
-  }
-
-  const social_http http_;
-  const clock_port& clock_;
-  const mastodon_options options_;
+  const mastodon_caller by_;
   std::shared_ptr<mastodon::limits_cache> limits_;
-  std::shared_ptr<rate_budgets> rates_;
   outgoing_post post_;
   social_gateway::publish_callback done_;
-  mastodon_steady::time_point deadline_;
   rate_budgets::permit permit_;
   post_parts parts_;
   std::vector<std::string> media_ids_;
-  milliseconds poll_ = options_.media_poll;
+  bool was_prepared_ = false; ///< One of them, earlier.
   public_post first_;
   std::string last_id_;
   std::size_t part_ = 0;
@@ -409,8 +460,8 @@ std::vector<public_post> published_among(const std::vector<public_post>& seen, c
 
 mastodon_gateway::mastodon_gateway(http_client& http, const clock_port& clock,
                                    mastodon_options options,
-                                   std::shared_ptr<host_circuits> circuits)
-  : http_(http, std::move(circuits)),
+                                   std::shared_ptr<host_circuits> circuits, http_client* uploads)
+  : http_(http, std::move(circuits), uploads),
     clock_(clock),
     options_(options),
     limits_(std::make_shared<mastodon::limits_cache>(clock, options.limits_lifetime)),
@@ -419,12 +470,25 @@ mastodon_gateway::mastodon_gateway(http_client& http, const clock_port& clock,
 
 mastodon_gateway::~mastodon_gateway() = default;
 
-account_wait mastodon_gateway::take_learned_wait(const account_credentials& account) {
-  return rates_->take_learned_wait(account);
+account_rates mastodon_gateway::take_learned_rates(const account_credentials& account) {
+  return rates_->take_learned_rates(account);
 }
 
 void mastodon_gateway::publish(outgoing_post post, publish_callback done) {
-  begin(http_, std::make_shared<publish_call>(http_, clock_, options_, limits_, rates_, std::move(post), std::move(done)));
+  mastodon_caller by{http_, clock_, options_, rates_, post.account, post.correlation_id, post.timeout};
+  begin(http_, std::make_shared<publish_call>(std::move(by), limits_, std::move(post), std::move(done)));
+}
+
+void mastodon_gateway::prepare_media(early_upload what, prepare_callback done) {
+  mastodon_caller by{http_, clock_, options_, rates_, what.account, {}, what.timeout};
+  http_.loop().after(milliseconds{0}, [by = std::move(by), what = std::move(what), done = std::move(done)](bool) mutable {
+    auto permit = admit_early(by.http, *by.rates, what, {1, 1, 0});
+    if (!permit)
+      return done(std::move(permit).error());
+    const auto call = std::make_shared<upload_call>(std::move(by), what.media, std::move(done));
+    call->permit = std::move(*permit);
+    call->next();
+  });
 }
 
 void mastodon_gateway::list_recent(account_credentials account, instant since,

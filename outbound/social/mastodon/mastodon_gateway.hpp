@@ -7,6 +7,9 @@
 // - POST /api/v2/media answers 200 when the file is ready and 202 while it is
 //   processed; GET /api/v1/media/:id then answers 206 until it is ready:
 //   https://docs.joinmastodon.org/methods/media/#v2
+// - A file that no status shows is deleted when it is a day old; half of that
+//   is counted on here:
+//   https://github.com/mastodon/mastodon/blob/main/app/lib/vacuum/media_attachments_vacuum.rb
 // - GET /api/v1/accounts/:id/statuses pages backwards with max_id, 40 at most:
 //   https://docs.joinmastodon.org/methods/accounts/#statuses
 // - GET /api/v2/instance names the limits:
@@ -75,6 +78,11 @@ struct verified_account {
 /// transient, since nothing is public. A repeated attempt uploads again; the
 /// server removes files that no status uses.
 ///
+/// A status with a file that was uploaded earlier and that answers 404 or 422
+/// is sent once more with all files uploaded anew, as the server may have
+/// forgotten one. Servers that leave a forgotten file out instead publish the
+/// post, and `left_out` says so.
+///
 /// A 401 or 403 without the API's words (a page of a proxy) is unauthorized
 /// only when the token is refused also by verify_credentials; else it is
 /// transient (401) or permanent (403).
@@ -95,17 +103,24 @@ class mastodon_gateway final : public social_gateway {
 public:
   using verify_callback = std::function<void(result<verified_account>)>;
 
-  /// Both references must outlive the gateway and its calls.
+  /// All three outlive the gateway and its calls. `uploads`: see social_http.
   mastodon_gateway(http_client& http, const clock_port& clock,
                    mastodon_options options = {},
-                   std::shared_ptr<host_circuits> circuits = std::make_shared<host_circuits>());
+                   std::shared_ptr<host_circuits> circuits = std::make_shared<host_circuits>(),
+                   http_client* uploads = nullptr);
   ~mastodon_gateway() override;
 
   network platform() const noexcept override {
     return network::mastodon;
   }
 
-  account_wait take_learned_wait(const account_credentials& account) override;
+  account_rates take_learned_rates(const account_credentials& account) override;
+
+  std::chrono::seconds keeps_media() const noexcept override {
+    return std::chrono::hours{12};
+  }
+
+  void prepare_media(early_upload what, prepare_callback done) override;
 
   void publish(outgoing_post post, publish_callback done) override;
 

@@ -172,7 +172,7 @@ TEST_F(PublishPostJobTest, WhatANetworkAskedOfAnAccountIsKeptByWhoeverOwnsTheWor
   const auto post = start_post(1);
   const auto j = job_of(post);
   const auto attempt = plan(j)->calls.at(0).attempt;
-  ASSERT_TRUE(publishing.remember_wait(j, attempt, {300s, 0s}));
+  ASSERT_TRUE(publishing.remember_rates(j, attempt, {.calls_wait = 300s}));
   ASSERT_TRUE(record(j, attempt, failure{errc::throttled, "429", {}, 300s}));
   kill(me);
   const auto next_owner = start_node("b");
@@ -191,10 +191,41 @@ TEST_F(PublishPostJobTest, WhatANetworkAskedOfAnAccountIsKeptByWhoeverOwnsTheWor
   EXPECT_EQ(plan_as(next_owner, j)->calls.size(), 1u);
 }
 
+TEST_F(PublishPostJobTest, WhatIsLeftOfANetworksWindowIsKnownToWhoeverOwnsTheWorkspaceNext) {
+  const auto j = job_of(start_post(1));
+  const auto first = plan(j);
+  EXPECT_FALSE(first->calls.at(0).post.known_rates.calls);
+  const auto attempt = first->calls[0].attempt;
+  ASSERT_TRUE(publishing.remember_rates(j, attempt, {.calls = rate_window{300, 40, 200s}, .uploads = rate_window{30, 2, 900s}}));
+  ASSERT_TRUE(publishing.remember_rates(j, attempt, {.calls = rate_window{300, 20, 190s}}));
+  ASSERT_TRUE(record(j, attempt, failure{errc::transient, "no answer", {}, {}}));
+  kill(me);
+  const auto next_owner = start_node("b");
+  skip_waits();
+  const auto known = plan_as(next_owner, j)->calls.at(0).post.known_rates;
+  ASSERT_TRUE(known.calls);
+  EXPECT_EQ(known.calls->limit, 300);
+  EXPECT_EQ(known.calls->left, 20);
+  EXPECT_GT(known.calls->ends_in, 60s);
+  EXPECT_LE(known.calls->ends_in, 190s);
+  ASSERT_TRUE(known.uploads) << "each is kept on its own";
+  EXPECT_EQ(known.uploads->left, 2);
+}
+
+TEST_F(PublishPostJobTest, AWindowThatHasEndedIsForgotten) {
+  const auto j = job_of(start_post(1));
+  const auto attempt = plan(j)->calls.at(0).attempt;
+  ASSERT_TRUE(publishing.remember_rates(j, attempt, {.calls = rate_window{300, 1, 200s}}));
+  ASSERT_TRUE(record(j, attempt, failure{errc::transient, "no answer", {}, {}}));
+  db.exec("UPDATE carillon.social_accounts SET calls_window_ends = now() - interval '1 second'");
+  skip_waits();
+  EXPECT_FALSE(plan(j)->calls.at(0).post.known_rates.calls);
+}
+
 TEST_F(PublishPostJobTest, AWaitForUploadsHoldsBackOnlyPostsWithFiles) {
   const auto j = job_of(start_post(1));
   const auto attempt = plan(j)->calls.at(0).attempt;
-  ASSERT_TRUE(publishing.remember_wait(j, attempt, {0s, 300s}));
+  ASSERT_TRUE(publishing.remember_rates(j, attempt, {.uploads_wait = 300s}));
   ASSERT_TRUE(record(j, attempt, failure{errc::throttled, "429", {}, {}}));
   skip_waits();
   const auto again = plan(j);
@@ -408,35 +439,23 @@ TEST_F(PublishPostJobTest, PostsOfAWorkspaceArePlannedTogetherEachByItself) {
   EXPECT_EQ(count("publish_attempts WHERE state = 'open'"), "3");
 }
 
-class missing_objects final : public object_store {
-public:
-  result<std::unique_ptr<object_writer>> create(const std::string&) override {
-    return failure{errc::transient, "read only", {}, {}};
-  }
-  result<done> remove(const std::string&) override {
-    return done{};
-  }
-  result<std::string> local_file(const std::string&) override {
-    return failure{errc::not_found, "no such object", {}, {}};
-  }
-};
-
 TEST_F(PublishPostJobTest, MediaThatAreNotThereAreLookedForAgainBeforeThePostFails) {
-  missing_objects objects;
-  rules.objects = &objects;
+  rules.media_are_objects = true;
   const auto post = start_post(1);
   db.exec("INSERT INTO carillon.post_media (id, tenant_id, post_id, type, file_name, mime_type, storage_path) "
           "SELECT gen_random_uuid(), tenant_id, id, 'image', 'a.png', 'image/png', 'uploads/a.png' FROM carillon.posts");
   const auto j = job_of(post);
-  for (int retry = 1; retry <= 3; ++retry) {
+  for (int retry = 1; retry <= 4; ++retry) {
     const auto planned = plan(j);
-    EXPECT_TRUE(planned->calls.empty());
-    EXPECT_TRUE(planned->resumes_in);
-    EXPECT_EQ(target_column(targets[0], "retry_count"), std::to_string(retry));
+    ASSERT_EQ(planned->calls.size(), 1u);
+    EXPECT_EQ(planned->calls[0].post.media.at(0).path,
+              to_string(data.tenant) + "/" + to_string(data.workspace) + "/uploads/a.png");
+    EXPECT_TRUE(record(j, planned->calls[0].attempt, failure{errc::not_found, "the file a.png cannot be read", {}, {}}));
+    EXPECT_EQ(target_column(targets[0], "retry_count"), std::to_string(std::min(retry, 3)));
     skip_waits();
   }
-  EXPECT_TRUE(plan(j)->settled);
-  EXPECT_EQ(target_column(targets[0], "error_code"), "PUBLISH_ERROR");
+  EXPECT_EQ(target_column(targets[0], "error_code || ': ' || error_message"),
+            "PUBLISH_ERROR: A media file of the post is not there.");
   EXPECT_EQ(post_status(post), "failed");
 }
 

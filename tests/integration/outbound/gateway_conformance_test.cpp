@@ -1,6 +1,7 @@
 // What every gateway promises, whatever its network speaks (domain/ports/
 // social_gateway.hpp). A new network is one more line at the end.
 #include <fstream>
+#include <future>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -29,7 +30,7 @@ struct gateway_case {
   network platform;
   /// The id of the sandbox's account of that name.
   std::string (*account_id)(const std::string& name);
-  std::shared_ptr<social_gateway> (*make)(http_client& http, const clock_port& clock);
+  std::shared_ptr<social_gateway> (*make)(http_client& http, const clock_port& clock, http_client* uploads);
   std::size_t most_characters;
 };
 
@@ -66,6 +67,24 @@ protected:
       [&](auto done) { gateway->find_published(std::move(what), clock.now() - 120s, 30s, done); });
   }
 
+  early_upload early(outgoing_media media) {
+    return {account(), {}, std::move(media), 30s};
+  }
+  result<std::string> prepare(early_upload what) {
+    return test::wait_for<result<std::string>>([&](auto done) { gateway->prepare_media(std::move(what), done); });
+  }
+  outgoing_media prepared(const std::string& alt_text) {
+    outgoing_media out{picture(), "image/png", alt_text};
+    const auto reference = prepare(early(out));
+    EXPECT_TRUE(reference) << (reference ? "" : reference.error().detail);
+    out.reference = reference.value_or(std::string{});
+    out.path = (folder.path() / "gone.png").string();
+    return out;
+  }
+  int calls_so_far() {
+    return network.call("GET", "/sandbox/stats")["calls"].get<int>();
+  }
+
   template <class T>
   static failure failure_of(const result<T>& r) {
     EXPECT_FALSE(r);
@@ -88,7 +107,7 @@ protected:
   curl_loop operator_loop;
   http_client operator_http{operator_loop};
   test::sandbox_server network{operator_http, clock};
-  std::shared_ptr<social_gateway> gateway = GetParam().make(http, clock);
+  std::shared_ptr<social_gateway> gateway = GetParam().make(http, clock, nullptr);
 };
 
 TEST_P(GatewayConformanceTest, APostIsPublicWithIdAddressTextAndTimeAndIsFoundAgain) {
@@ -221,11 +240,111 @@ TEST_P(GatewayConformanceTest, PicturesArePublishedInOrderWithTheirDescriptions)
   EXPECT_EQ(media[0]["mime_type"], "image/png");
 }
 
-TEST_P(GatewayConformanceTest, AFileThatIsNotThereIsPermanentAndNothingIsPublished) {
+TEST_P(GatewayConformanceTest, AFileThatIsNotThereMayComeBackAndNothingIsPublished) {
   auto with_picture = post();
   with_picture.media = {{(folder.path() / "missing.png").string(), "image/png", ""}};
-  EXPECT_EQ(failure_of(publish(with_picture)).code, errc::permanent);
+  const auto f = failure_of(publish(with_picture));
+  EXPECT_EQ(f.code, errc::not_found);
+  EXPECT_THAT(f.detail, Not(HasSubstr(folder.path().string())));
+  EXPECT_EQ(failure_of(prepare(early(with_picture.media[0]))).code, errc::not_found);
   EXPECT_EQ(network.accepted(), 0);
+}
+
+TEST_P(GatewayConformanceTest, WhatWasPreparedIsPublishedWithOneCallInItsOrderAndWithItsDescriptions) {
+  EXPECT_GT(gateway->keeps_media(), 10min);
+  auto with_pictures = post("Prepared");
+  with_pictures.media = {prepared("A bell"), prepared("Another bell")};
+  EXPECT_EQ(network.accepted(), 0) << "preparing publishes nothing";
+  const auto before = calls_so_far();
+  const auto published = publish(with_pictures);
+  ASSERT_TRUE(published) << published.error().detail;
+  EXPECT_THAT(published->left_out, IsEmpty());
+  EXPECT_EQ(calls_so_far(), before + 1);
+  const auto media = network.posts()[0]["media"];
+  ASSERT_THAT(media, SizeIs(2));
+  EXPECT_EQ(media[0]["description"], "A bell");
+  EXPECT_EQ(media[1]["description"], "Another bell");
+}
+
+TEST_P(GatewayConformanceTest, WhatCouldNotBePreparedIsUploadedWithThePost) {
+  auto with_pictures = post("Partly prepared");
+  with_pictures.media = {{picture(), "image/png", "First"}, prepared("Second")};
+  const auto published = publish(with_pictures);
+  ASSERT_TRUE(published) << published.error().detail;
+  const auto media = network.posts()[0]["media"];
+  ASSERT_THAT(media, SizeIs(2));
+  EXPECT_EQ(media[0]["description"], "First");
+  EXPECT_EQ(media[1]["description"], "Second");
+}
+
+TEST_P(GatewayConformanceTest, WhatTheNetworkHasForgottenIsUploadedAgainInTheSameCall) {
+  auto with_picture = post("Forgotten");
+  with_picture.media = {prepared("A bell")};
+  with_picture.media[0].path = picture();
+  network.call("POST", "/sandbox/reset");
+  const auto published = publish(with_picture);
+  ASSERT_TRUE(published) << published.error().detail;
+  EXPECT_THAT(published->left_out, IsEmpty());
+  EXPECT_EQ(network.accepted(), 1);
+  EXPECT_THAT(network.posts()[0]["media"], SizeIs(1));
+  EXPECT_EQ(network.call("GET", "/sandbox/stats")["publish_calls"], 2);
+}
+
+TEST_P(GatewayConformanceTest, AReferenceThatIsNoneIsUploadedLikeAnyOtherFile) {
+  const std::vector<std::string> odd{"{}", "\r\nX: y", R"({"$type":"blob","ref":{"$link":7}})", "12345678901234567890123"};
+  for (std::size_t i = 0; i < odd.size(); ++i) {
+    auto with_picture = post("Odd " + std::to_string(i), "odd-" + std::to_string(i));
+    with_picture.media = {{picture(), "image/png", "A bell", odd[i]}};
+    const auto published = publish(with_picture);
+    EXPECT_TRUE(published) << odd[i];
+  }
+  for (const auto& one : network.posts())
+    EXPECT_THAT(one["media"], SizeIs(1)) << one.dump();
+  EXPECT_EQ(network.accepted(), 4);
+}
+
+TEST_P(GatewayConformanceTest, PreparingFailsAsPublishingDoesAndIsNeverUnknown) {
+  auto stranger = early({picture(), "image/png", ""});
+  stranger.account.access_token = "sandbox-somebody-else-entirely!";
+  EXPECT_EQ(failure_of(prepare(stranger)).code, errc::unauthorized);
+  auto nowhere = early({picture(), "image/png", ""});
+  nowhere.account = account_at("http://127.0.0.1:" + std::to_string(test::closed_port()));
+  EXPECT_EQ(failure_of(prepare(nowhere)).code, errc::transient);
+  test::scripted_server silent{[](test::scripted_exchange& e) { e.hang(); }};
+  auto stuck = early({picture(), "image/png", ""});
+  stuck.account = account_at(silent.url());
+  stuck.timeout = 300ms;
+  EXPECT_EQ(failure_of(prepare(stuck)).code, errc::transient);
+  auto late = early({picture(), "image/png", ""});
+  late.timeout = 0ms;
+  EXPECT_EQ(failure_of(prepare(late)).code, errc::transient);
+}
+
+TEST_P(GatewayConformanceTest, ADiskThatHangsHoldsUpOnlyThePostsWithFilesAndThoseNoLongerThanTheirTime) {
+  std::promise<void> comes_back;
+  const auto back = comes_back.get_future().share();
+  curl_loop reading;
+  http_client_options from_the_disk;
+  from_the_disk.find_file = [back](const std::string& path) -> result<std::string> {
+    back.wait();
+    return path;
+  };
+  http_client uploads{reading, from_the_disk};
+  const auto careful = GetParam().make(http, clock, &uploads);
+  auto with_picture = post("With a file", "file");
+  with_picture.media = {{picture(), "image/png", ""}};
+  with_picture.timeout = 1s;
+  std::promise<result<public_post>> ended;
+  careful->publish(with_picture, [&](result<public_post> r) { ended.set_value(std::move(r)); });
+  const auto text = test::wait_for<result<public_post>>([&](auto done) { careful->publish(post("Only text", "text"), done); });
+  EXPECT_TRUE(text) << text.error().detail;
+  EXPECT_EQ(failure_of(ended.get_future().get()).code, errc::transient);
+  comes_back.set_value();
+  EXPECT_EQ(network.accepted(), 1);
+  with_picture.timeout = 30s;
+  const auto later = test::wait_for<result<public_post>>([&](auto done) { careful->publish(with_picture, done); });
+  EXPECT_TRUE(later) << later.error().detail;
+  reading.stop();
 }
 
 std::string long_text() {
@@ -310,14 +429,14 @@ TEST_P(GatewayConformanceTest, AServerThatIsDownIsLeftAloneUntilItAnswersAnythin
 }
 
 TEST_P(GatewayConformanceTest, WhatTheNetworkAskedOfAnAccountCanBeTakenForOthersToKeep) {
-  EXPECT_TRUE(gateway->take_learned_wait(account()).is_none());
+  EXPECT_TRUE(gateway->take_learned_rates(account()).is_none());
   network.misbehave({{"rate_429", 1}, {"retry_after", 60}});
   EXPECT_EQ(failure_of(publish(post())).code, errc::throttled);
-  const auto wait = gateway->take_learned_wait(account());
-  EXPECT_GT(wait.calls, 30s);
-  EXPECT_LE(wait.calls, 60s);
-  EXPECT_TRUE(gateway->take_learned_wait(account()).is_none()) << "once";
-  EXPECT_TRUE(gateway->take_learned_wait(account("rival")).is_none());
+  const auto wait = gateway->take_learned_rates(account());
+  EXPECT_GT(wait.calls_wait, 30s);
+  EXPECT_LE(wait.calls_wait, 60s);
+  EXPECT_TRUE(gateway->take_learned_rates(account()).is_none()) << "once";
+  EXPECT_TRUE(gateway->take_learned_rates(account("rival")).is_none());
   EXPECT_EQ(failure_of(publish(post("Later", "later"))).code, errc::cancelled);
 }
 
@@ -350,7 +469,7 @@ TEST_P(GatewayConformanceTest, ACallWhoseTurnNeverCameUsesUpNoTry) {
   test::scripted_server silent{[](test::scripted_exchange& e) { e.hang(); }};
   curl_loop narrow{{.max_running_per_host = 1}};
   http_client one_at_a_time{narrow};
-  const auto busy = GetParam().make(one_at_a_time, clock);
+  const auto busy = GetParam().make(one_at_a_time, clock, nullptr);
   auto stuck = post("Stuck", "stuck");
   stuck.account = account_at(silent.url());
   busy->publish(stuck, [](const result<public_post>&) {});
@@ -381,13 +500,15 @@ INSTANTIATE_TEST_SUITE_P(
   Networks, GatewayConformanceTest,
   ::testing::Values(
     gateway_case{"Mastodon", network::mastodon, [](const std::string& name) { return name; },
-                 [](http_client& http, const clock_port& clock) -> std::shared_ptr<social_gateway> {
-                   return std::make_shared<mastodon_gateway>(http, clock, mastodon_options{5ms, 10ms, 3'600s, 5ms});
+                 [](http_client& http, const clock_port& clock, http_client* uploads) -> std::shared_ptr<social_gateway> {
+                   return std::make_shared<mastodon_gateway>(http, clock, mastodon_options{5ms, 10ms, 3'600s, 5ms},
+                                                             std::make_shared<host_circuits>(), uploads);
                  },
                  500},
     gateway_case{"Bluesky", network::bluesky, [](const std::string& name) { return "did:web:sandbox.invalid:" + name; },
-                 [](http_client& http, const clock_port& clock) -> std::shared_ptr<social_gateway> {
-                   return std::make_shared<bluesky_gateway>(http, clock, bluesky_options{10ms, 5ms});
+                 [](http_client& http, const clock_port& clock, http_client* uploads) -> std::shared_ptr<social_gateway> {
+                   return std::make_shared<bluesky_gateway>(http, clock, bluesky_options{10ms, 5ms},
+                                                            std::make_shared<host_circuits>(), uploads);
                  },
                  300}),
   [](const auto& info) { return info.param.name; });

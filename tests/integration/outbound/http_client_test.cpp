@@ -109,7 +109,50 @@ TEST_F(HttpClientTest, FormsCarryFilesByteByByte) {
   EXPECT_THAT(seen.body, Not(HasSubstr("\r\nc.png"))) << "a file name must not begin a line";
 
   q.form[0].path = (folder.path() / "missing").string();
-  expect_never_sent(send(q), errc::invalid_argument);
+  expect_never_sent(send(q), errc::not_found);
+}
+
+TEST_F(HttpClientTest, AFileCanBeTheWholeBodyUpToItsLimit) {
+  scripted_server server{answers({http_answer(200)})};
+  test::scratch_folder folder;
+  const auto file = folder.path() / "picture.png";
+  const std::string bytes{"\x89PNG\0\r\n--", 9};
+  std::ofstream{file, std::ios::binary} << bytes;
+  auto q = request("POST", server.url());
+  q.file = body_file{file.string(), bytes.size()};
+  ASSERT_EQ(send(q).status, 200);
+  EXPECT_EQ(server.requests().at(0).body, bytes);
+  q.file->most_bytes = bytes.size() - 1;
+  const auto too_large = send(q);
+  expect_never_sent(too_large, errc::invalid_argument);
+  EXPECT_THAT(too_large.detail, Not(HasSubstr(folder.path().string())));
+  q.file = body_file{(folder.path() / "missing").string(), 100};
+  expect_never_sent(send(q), errc::not_found);
+  EXPECT_EQ(server.requests().size(), 1u);
+}
+
+TEST_F(HttpClientTest, FilesAreReadFromWhereTheirNamesAreSaidToLie) {
+  scripted_server server{answers({http_answer(200)})};
+  test::scratch_folder folder;
+  std::ofstream{folder.path() / "kept", std::ios::binary} << "PNG!";
+  http_client_options options;
+  options.find_file = [&](const std::string& key) -> result<std::string> {
+    if (key != "tenant/workspace/bell.png")
+      return failure{errc::not_found, "no such object", {}, {}};
+    return (folder.path() / "kept").string();
+  };
+  auto form = request("POST", server.url());
+  form.form = {{"file", {}, "tenant/workspace/bell.png", {}, "image/png"}};
+  ASSERT_EQ(send(form, options).status, 200);
+  EXPECT_THAT(server.requests().at(0).body, HasSubstr("filename=\"bell.png\"\r\nContent-Type: image/png\r\n\r\nPNG!\r\n"));
+  auto body = request("POST", server.url());
+  body.file = body_file{"tenant/workspace/bell.png", 4};
+  ASSERT_EQ(send(body, options).status, 200);
+  EXPECT_EQ(server.requests().at(1).body, "PNG!");
+  form.form[0].path = "tenant/workspace/other.png";
+  expect_never_sent(send(form, options), errc::not_found);
+  body.file->path = "tenant/workspace/other.png";
+  expect_never_sent(send(body, options), errc::not_found);
 }
 
 TEST_F(HttpClientTest, InformationalAnswersArePassedOver) {

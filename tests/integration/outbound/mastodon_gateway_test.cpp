@@ -706,12 +706,60 @@ TEST_F(MastodonUploadTest, AWaitForUploadsHoldsBackOnlyPostsWithFiles) {
   EXPECT_THAT(lines(server), ElementsAre("POST /api/v2/media", "POST /api/v1/statuses"));
 }
 
-TEST_F(MastodonUploadTest, AFileThatIsNotThereIsPermanent) {
+TEST_F(MastodonUploadTest, AFileThatIsNotThereIsSaidSoAndNothingIsSent) {
   scripted_server server{answers({http_answer(200, status_json("7"))})};
   auto post = with_file(server.url());
   post.media[0].path = (folder.path() / "missing.png").string();
-  EXPECT_EQ(failure_of(publish(post)).code, errc::permanent);
+  EXPECT_EQ(failure_of(publish(post)).code, errc::not_found);
   EXPECT_THAT(server.requests(), IsEmpty());
+}
+
+TEST_F(MastodonUploadTest, AStatusThatIsRefusedAlsoWithFreshFilesIsRefusedForGood) {
+  for (const int status : {404, 422}) {
+    scripted_server server{answers({error_answer(status, "Media with ids m1 do not exist"), http_answer(200, R"({"id":"m2"})"),
+                                    error_answer(status, "No")})};
+    auto post = with_file(server.url());
+    post.media[0].reference = "m1";
+    EXPECT_EQ(failure_of(publish(post)).code, errc::permanent);
+    EXPECT_THAT(lines(server), ElementsAre("POST /api/v1/statuses", "POST /api/v2/media", "POST /api/v1/statuses"));
+    EXPECT_EQ(json::parse(server.requests()[0].body)["media_ids"], json({"m1"}));
+    EXPECT_EQ(json::parse(server.requests()[2].body)["media_ids"], json({"m2"}));
+    EXPECT_EQ(server.requests()[0].header("idempotency-key"), server.requests()[2].header("idempotency-key"));
+  }
+}
+
+TEST_F(MastodonUploadTest, AStatusThatMayBePublicIsNeverSentAgainWithFreshFiles) {
+  for (const auto& answer : {error_answer(500, "No"), error_answer(503, "No"), error_answer(429, "No"), error_answer(401, "No"),
+                             http_answer(404, "<html>a proxy's page</html>"), http_answer(422, "{}")}) {
+    scripted_server server{answers({answer})};
+    auto post = with_file(server.url());
+    post.media[0].reference = "m1";
+    EXPECT_FALSE(publish(post));
+    EXPECT_THAT(lines(server), ElementsAre("POST /api/v1/statuses"));
+  }
+}
+
+TEST_F(MastodonUploadTest, AServerThatLeavesOutAFileItHasForgottenPublishesAPostThatSaysSo) {
+  auto without = json::parse(status_json("7"));
+  without["media_attachments"] = json::array();
+  scripted_server server{answers({http_answer(200, without.dump())})};
+  auto post = with_file(server.url());
+  post.media[0].reference = "m1";
+  const auto out = publish(post);
+  ASSERT_TRUE(out) << out.error().detail;
+  EXPECT_EQ(out->left_out, "The server published the post without 1 of its 1 files.");
+}
+
+TEST_F(MastodonUploadTest, AFileThatIsPreparedIsWaitedForAndItsIdIsTheReference) {
+  scripted_server server{answers({http_answer(202, R"({"id":"m1"})"), http_answer(206, R"({"id":"m1"})"),
+                                  http_answer(200, R"({"id":"m1"})")})};
+  const auto post = with_file(server.url());
+  const auto reference = test::wait_for<result<std::string>>(
+    [&](auto done) { gateway.prepare_media({post.account, {}, post.media[0], 30s}, done); });
+  ASSERT_TRUE(reference) << reference.error().detail;
+  EXPECT_EQ(*reference, "m1");
+  EXPECT_THAT(lines(server), ElementsAre("POST /api/v2/media", "GET /api/v1/media/m1", "GET /api/v1/media/m1"));
+  EXPECT_THAT(server.requests()[0].body, HasSubstr("name=\"description\"\r\n\r\nA bell\r\n"));
 }
 
 TEST_F(MastodonUploadTest, AFileThatIsNeverReadyIsTransientAndNoStatusIsSent) {

@@ -187,17 +187,87 @@ TEST_F(RateBudgetsTest, NoWorkspaceUsesUpTheRestOfAHostThatOthersUseToo) {
 }
 
 TEST_F(RateBudgetsTest, AWaitIsTakenOnceAndAShortOneNotAtAll) {
-  EXPECT_TRUE(budgets->take_learned_wait(account(), now).is_none());
+  EXPECT_TRUE(budgets->take_learned_rates(account(), now).is_none());
   budgets->close(account(), rate_scope::account, 4s, now);
-  EXPECT_TRUE(budgets->take_learned_wait(account(), now).is_none());
+  EXPECT_TRUE(budgets->take_learned_rates(account(), now).is_none());
   budgets->close(account(), rate_scope::uploads, 90s, now);
   budgets->close(account(), rate_scope::account, 60s, now);
-  const auto taken = budgets->take_learned_wait(account(), now);
-  EXPECT_EQ(taken.calls, 60s);
-  EXPECT_EQ(taken.uploads, 90s);
-  EXPECT_TRUE(budgets->take_learned_wait(account(), now).is_none());
+  const auto taken = budgets->take_learned_rates(account(), now);
+  EXPECT_EQ(taken.calls_wait, 60s);
+  EXPECT_EQ(taken.uploads_wait, 90s);
+  EXPECT_TRUE(budgets->take_learned_rates(account(), now).is_none());
   budgets->close(account(), rate_scope::account, 300s, now);
-  EXPECT_EQ(budgets->take_learned_wait(account(), now).calls, 300s);
+  EXPECT_EQ(budgets->take_learned_rates(account(), now).calls_wait, 300s);
+}
+
+TEST_F(RateBudgetsTest, AWindowIsTakenWhenItIsHalfUsedUpAndEachTimeThatItHasHalved) {
+  const auto taken = [&] {
+    const auto window = budgets->take_learned_rates(account(), now).calls;
+    return window ? window->left : -1;
+  };
+  const std::pair<int, int> steps[]{{300, -1}, {151, -1}, {150, 150}, {76, -1}, {75, 75}, {10, 10}, {1, 1}};
+  for (const auto& [left, expected] : steps) {
+    hear(left, 300s, 300);
+    EXPECT_EQ(taken(), expected) << left;
+    EXPECT_EQ(taken(), -1) << "once";
+  }
+  now += 301s;
+  hear(299, 300s, 300);
+  EXPECT_EQ(taken(), -1) << "a new window";
+  hear(100, 300s, 300);
+  EXPECT_EQ(taken(), 100);
+}
+
+TEST_F(RateBudgetsTest, WhatIsRememberedHoldsForANodeThatHasHeardNothingItself) {
+  auto next = post("1");
+  next.known_rates.calls = rate_window{300, 0, 90s};
+  const auto held = budgets->admit(next, {1, 0, 0}, now);
+  ASSERT_FALSE(held);
+  EXPECT_EQ(held.error().retry_after, 90s);
+  EXPECT_TRUE(admit(post("2", "rival")));
+  now += 91s;
+  EXPECT_TRUE(admit(post("2")));
+}
+
+TEST_F(RateBudgetsTest, OfOneWindowTheSmallerRestCountsAndOfTwoTheOneThatWasHeard) {
+  hear(100, 300s, 300);
+  auto next = post("1");
+  next.known_rates.calls = rate_window{300, 0, 299s};
+  EXPECT_FALSE(budgets->admit(next, {1, 0, 0}, now)) << "another node has used up the rest";
+  now += 301s;
+  hear(100, 300s, 300);
+  next.known_rates.calls = rate_window{300, 0, 20s};
+  EXPECT_TRUE(budgets->admit(next, {1, 0, 0}, now)) << "that window is not the one that was heard of";
+}
+
+TEST_F(RateBudgetsTest, TheTightestOfSeveralWindowsCountsUntilItEnds) {
+  hear(3, 60s, 5);
+  hear(4'000, 86'400s, 5'000);
+  const auto one = admit(post("1"));
+  const auto two = admit(post("2"));
+  const auto three = admit(post("3"));
+  ASSERT_TRUE(one && two && three);
+  EXPECT_FALSE(admit(post("4")));
+  now += 61s;
+  EXPECT_TRUE(admit(post("4")));
+}
+
+TEST_F(RateBudgetsTest, WhatCouldAlsoGoLaterLeavesAQuarterOfTheLimitToPostsThatAreDue) {
+  const rate_budgets::cost early{0, 1, 0, true};
+  EXPECT_TRUE(admit(post(""), early)) << "a server that says nothing is held to nothing";
+  hear(9, 600s, 30, rate_scope::uploads);
+  {
+    const auto one = admit(post(""), early);
+    const auto two = admit(post(""), early);
+    ASSERT_TRUE(one && two);
+    EXPECT_FALSE(admit(post(""), early)) << "7 are left";
+  }
+  hear(7, 600s, 30, rate_scope::uploads);
+  const auto held = admit(post(""), early);
+  ASSERT_FALSE(held);
+  EXPECT_EQ(held.error().code, errc::cancelled);
+  EXPECT_EQ(held.error().retry_after, 600s);
+  EXPECT_TRUE(admit(post("due"), {1, 7, 0}));
 }
 
 TEST_F(RateBudgetsTest, HeadersThatMakeNoSenseTeachNothing) {

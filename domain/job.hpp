@@ -133,6 +133,9 @@ struct job {
   int suspicion = 0;
   int priority = 5;
   int revision = 0;
+  /// Where its row lay when it was read: the storage's shortcut, which may be
+  /// another row's since. Zero: not known.
+  std::uint64_t place = 0;
   instant run_at{};
   std::string unique_key;
   std::string rate_key;

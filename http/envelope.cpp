@@ -1,6 +1,7 @@
 #include "http/envelope.hpp"
 
 #include "domain/text.hpp"
+#include "http/json_text.hpp"
 #include "http/target.hpp"
 
 #include <algorithm>
@@ -201,68 +202,103 @@ page_request read_page(const request& req, int default_per_page) {
 
 namespace {
 
+/// Where a page stands; what is nothing is null in the answer.
 struct page_frame {
-  json meta;
-  json links;
+  std::int64_t last = 1;
+  std::optional<std::int64_t> from;
+  std::optional<std::int64_t> to;
+  std::optional<std::int64_t> previous;
+  std::optional<std::int64_t> next;
+  std::string link_prefix; ///< Of a link, up to the page's number.
 };
 
 page_frame frame_of(const request& req, std::int64_t count, const page_request& page, std::int64_t total) {
-  const std::int64_t last
-    = std::max<std::int64_t>(1, (total + page.per_page - 1) / page.per_page);
-  const auto first_index
-    = static_cast<std::int64_t>(page.page - 1) * page.per_page + 1;
-
-  std::string prefix = req.base_url + percent_encode(req.path, "/") + "?";
+  page_frame out;
+  out.last = std::max<std::int64_t>(1, (total + page.per_page - 1) / page.per_page);
+  if (count > 0) {
+    out.from = static_cast<std::int64_t>(page.page - 1) * page.per_page + 1;
+    out.to = *out.from + count - 1;
+  }
+  if (page.page > 1)
+    out.previous = std::min<std::int64_t>(page.page - 1, out.last);
+  if (page.page < out.last)
+    out.next = page.page + 1;
+  out.link_prefix = req.base_url + percent_encode(req.path, "/") + "?";
   for (const auto& [name, value] : req.query)
     if (name != "page")
-      prefix += percent_encode(name, "[]") + "=" + percent_encode(value) + "&";
-  const auto link = [&](std::int64_t number) {
-    return json(prefix + "page=" + std::to_string(number));
-  };
-
-  page_frame out;
-  out.meta = {
-    {"current_page", page.page},
-    {"last_page", last},
-    {"per_page", page.per_page},
-    {"total", total},
-    {"from", count == 0 ? json() : json(first_index)},
-    {"to", count == 0 ? json() : json(first_index + count - 1)},
-  };
-  out.links = {
-    {"first", link(1)},
-    {"last", link(last)},
-    {"prev", page.page > 1 ? link(std::min<std::int64_t>(page.page - 1, last))
-                           : json()},
-    {"next", page.page < last ? link(page.page + 1) : json()},
-  };
+      out.link_prefix += percent_encode(name, "[]") + "=" + percent_encode(value) + "&";
+  out.link_prefix += "page=";
   return out;
+}
+
+void append_number_or_null(std::string& out, const std::optional<std::int64_t>& number) {
+  if (number)
+    out += std::to_string(*number);
+  else
+    out += "null";
+}
+
+/// `prefix_text` is the links' prefix in quotes.
+void append_link_or_null(std::string& out, std::string_view prefix_text, const std::optional<std::int64_t>& number) {
+  if (!number) {
+    out += "null";
+    return;
+  }
+  out += prefix_text.substr(0, prefix_text.size() - 1);
+  out += std::to_string(*number);
+  out += '"';
 }
 
 } // namespace
 
 reply paginated(const request& req, json items, const page_request& page,
                 std::int64_t total) {
-  auto frame = frame_of(req, static_cast<std::int64_t>(items.size()), page, total);
+  const auto frame = frame_of(req, static_cast<std::int64_t>(items.size()), page, total);
+  const auto number = [](const std::optional<std::int64_t>& n) { return n ? json(*n) : json(); };
+  const auto link = [&](const std::optional<std::int64_t>& n) {
+    return n ? json(frame.link_prefix + std::to_string(*n)) : json();
+  };
   auto out = success(200, std::move(items), "OK");
-  out.body["meta"] = std::move(frame.meta);
-  out.body["links"] = std::move(frame.links);
+  out.body["meta"] = {{"current_page", page.page}, {"last_page", frame.last},  {"per_page", page.per_page},
+                      {"total", total},            {"from", number(frame.from)}, {"to", number(frame.to)}};
+  out.body["links"] = {{"first", link(1)},
+                       {"last", link(frame.last)},
+                       {"prev", link(frame.previous)},
+                       {"next", link(frame.next)}};
   return out;
 }
 
 reply paginated_text(const request& req, std::string_view items, std::int64_t count, const page_request& page,
                      std::int64_t total) {
   const auto frame = frame_of(req, count, page, total);
+  std::string prefix;
+  append_json_text(prefix, frame.link_prefix);
   reply out;
   auto& text = out.raw.emplace();
-  text.reserve(items.size() + 512);
+  text.reserve(items.size() + 4 * prefix.size() + 512);
   text += R"({"success":true,"message":"OK","data":)";
   text += items;
-  text += R"(,"meta":)";
-  text += frame.meta.dump();
-  text += R"(,"links":)";
-  text += frame.links.dump();
-  text += '}';
+  text += R"(,"meta":{"current_page":)";
+  text += std::to_string(page.page);
+  text += R"(,"from":)";
+  append_number_or_null(text, frame.from);
+  text += R"(,"last_page":)";
+  text += std::to_string(frame.last);
+  text += R"(,"per_page":)";
+  text += std::to_string(page.per_page);
+  text += R"(,"to":)";
+  append_number_or_null(text, frame.to);
+  text += R"(,"total":)";
+  text += std::to_string(total);
+  text += R"(},"links":{"first":)";
+  append_link_or_null(text, prefix, 1);
+  text += R"(,"last":)";
+  append_link_or_null(text, prefix, frame.last);
+  text += R"(,"next":)";
+  append_link_or_null(text, prefix, frame.next);
+  text += R"(,"prev":)";
+  append_link_or_null(text, prefix, frame.previous);
+  text += "}}";
   return out;
 }
 

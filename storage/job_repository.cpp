@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "domain/node_message.hpp"
+#include "storage/binary_array.hpp"
 #include "storage/failure_notice.hpp"
 #include "storage/fence.hpp"
 #include "storage/job_writer.hpp"
@@ -92,6 +93,21 @@ constexpr auto conclude_runs
   = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = ANY($1::uuid[]) AND revision = $3 RETURNING *) "
     CARILLON_INTO_HISTORY;
 
+// Rows where they lay when they were read: no index is asked, and the table is
+// met page by page. A place may be another job's by now, so the id decides;
+// IS TRUE keeps the planner from going by the index after all.
+constexpr auto conclude_runs_in_place
+  = "WITH gone AS (DELETE FROM carillon.jobs"
+    "  WHERE ctid = ANY($4::tid[]) AND (id = ANY($1::uuid[])) IS TRUE AND revision = $3 RETURNING *) "
+    CARILLON_INTO_HISTORY;
+
+// PostgreSQL looks a value up in a long list by its hash where it knows the list
+// when it plans.
+constexpr std::size_t long_list = 9;
+constexpr auto force_own_plan = "force_custom_plan";
+constexpr auto force_kept_plan = "force_generic_plan";
+constexpr auto plan_each_time = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)";
+
 constexpr auto conclude_one
   = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = $1 AND revision = $3 AND attempt = $4 RETURNING *) "
     CARILLON_INTO_HISTORY;
@@ -106,6 +122,8 @@ constexpr auto rerun_one = R"sql(
   WHERE id = $1 AND revision > $2
 )sql";
 
+// The shards come as a string of bits: a plan that is kept would go through an
+// array element by element, for each row.
 // Unknown kinds stay where they are, for a node that knows them. `now()` is
 // the start of the transaction: never later than the clock, and an index
 // bound. Each level is read from its own cursor.
@@ -113,10 +131,10 @@ constexpr auto select_due = R"sql(
   SELECT j.* FROM unnest($1::smallint[], $2::timestamptz[], $3::uuid[]) AS c (priority, run_at, id)
   CROSS JOIN LATERAL (
     SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
-           priority, revision, run_at, unique_key, rate_key, correlation_id
+           priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
     FROM carillon.jobs j
     WHERE j.priority = c.priority AND (j.run_at, j.id) > (c.run_at, c.id) AND j.run_at <= now()
-      AND j.shard = ANY($4::smallint[]) AND j.kind = ANY($5::text[]) AND NOT j.workspace_id = ANY($6::uuid[])
+      AND get_bit($4::varbit, j.shard) = 1 AND j.kind = ANY($5::text[]) AND NOT j.workspace_id = ANY($6::uuid[])
     ORDER BY j.run_at, j.id LIMIT $7) AS j
   ORDER BY j.priority, j.run_at, j.id LIMIT $7
 )sql";
@@ -125,12 +143,33 @@ constexpr auto select_parked = R"sql(
   SELECT j.* FROM unnest($1::uuid[], $2::int[]) AS c (workspace_id, room)
   CROSS JOIN LATERAL (
     SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
-           priority, revision, run_at, unique_key, rate_key, correlation_id
+           priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
     FROM carillon.jobs j
     WHERE j.workspace_id = c.workspace_id AND j.run_at <= now()
-      AND j.shard = ANY($3::smallint[]) AND j.kind = ANY($4::text[])
+      AND get_bit($3::varbit, j.shard) = 1 AND j.kind = ANY($4::text[])
     ORDER BY j.priority, j.run_at, j.id LIMIT c.room) AS j
 )sql";
+
+// What hints named, from shortly before the cursor on.
+constexpr auto select_hinted = R"sql(
+  SELECT j.* FROM unnest($1::uuid[]) AS c (workspace_id)
+  CROSS JOIN generate_series(0, 9) AS l (priority)
+  CROSS JOIN LATERAL (
+    SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
+           priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
+    FROM carillon.jobs j
+    WHERE j.workspace_id = c.workspace_id AND j.priority = l.priority
+      AND j.run_at > $4::timestamptz AND j.run_at <= now()
+      AND get_bit($2::varbit, j.shard) = 1 AND j.kind = ANY($3::text[])
+    ORDER BY j.run_at, j.id LIMIT $5) AS j
+)sql";
+
+// The statistics of a queue that is empty most of the time say that every index
+// is as good as another; asked to sort rather than to read in order, the planner
+// went through all of the workspaces' index, with all that is dead in it. So
+// sorting is out of the question while these reads are planned.
+constexpr auto begin_reading
+  = "SELECT now(), set_config('enable_sort', 'off', true), set_config('plan_cache_mode', $1, true)";
 
 // NULL when nothing waits: greatest() passes over a NULL.
 constexpr auto select_next_due = R"sql(
@@ -140,7 +179,7 @@ constexpr auto select_next_due = R"sql(
   CROSS JOIN LATERAL (
     SELECT run_at FROM carillon.jobs j
     WHERE j.priority = c.priority AND j.run_at > now()
-      AND j.shard = ANY($1::smallint[]) AND j.kind = ANY($2::text[])
+      AND get_bit($1::varbit, j.shard) = 1 AND j.kind = ANY($2::text[])
     ORDER BY j.run_at, j.id LIMIT 1) AS j
 )sql";
 
@@ -187,7 +226,7 @@ constexpr auto adopt_orphans = R"sql(
     SELECT m.incarnation, unnest(m.job_ids) AS id, cardinality(m.job_ids) AS beside
     FROM carillon.job_manifests m JOIN carillon.node_incarnations i USING (incarnation)
     WHERE i.ended_at IS NOT NULL),
-  crowd AS (SELECT incarnation, count(*) AS jobs FROM found GROUP BY incarnation),
+  crowd AS (SELECT incarnation, count(DISTINCT id) AS jobs FROM found GROUP BY incarnation),
   orphan AS (
     SELECT f.id, max((c.jobs = 1)::int) AS charged, max(CASE WHEN f.beside = 1 THEN 2 ELSE 1 END) AS suspicion
     FROM found f JOIN crowd c USING (incarnation) GROUP BY f.id)
@@ -214,13 +253,13 @@ constexpr auto delete_empty_manifests = R"sql(
 
 constexpr auto select_crashed = R"sql(
   SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
-         priority, revision, run_at, unique_key, rate_key, correlation_id
+         priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
   FROM carillon.jobs WHERE shard = ANY($1::smallint[]) AND crashes >= $2
 )sql";
 
 constexpr auto lock_live_job = R"sql(
   SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
-         priority, revision, run_at, unique_key, rate_key, correlation_id
+         priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
   FROM carillon.jobs WHERE id = $1 FOR UPDATE
 )sql";
 
@@ -241,31 +280,52 @@ constexpr auto upsert_kind = R"sql(
       retention = EXCLUDED.retention, on_conflict = EXCLUDED.on_conflict, updated_at = now()
 )sql";
 
+/// A ctid, "(block,offset)"; zero when it is none.
+std::uint64_t parse_place(std::string_view text) {
+  std::uint32_t block = 0;
+  std::uint16_t offset = 0;
+  const auto* const end = text.data() + text.size();
+  if (!text.starts_with('('))
+    return 0;
+  const auto [comma, wrong] = std::from_chars(text.data() + 1, end, block);
+  if (wrong != std::errc{} || comma == end || std::from_chars(comma + 1, end, offset).ec != std::errc{})
+    return 0;
+  return (std::uint64_t{block} << 16) | offset;
+}
+
 /// Rows that the reads above share, by position: these are read by the
-/// hundred thousand.
+/// hundred thousand, and each `row[n]` would copy the row.
 job read_taken(const pqxx::row& row) {
-  const auto number = [&](pqxx::row::size_type column) {
+  auto field = row.begin();
+  const auto text = [&] { return std::string_view{field.c_str(), field.size()}; };
+  const auto number = [&] {
+    ++field;
     int out = 0;
-    const auto field = row[column];
     std::from_chars(field.c_str(), field.c_str() + field.size(), out);
     return out;
   };
+  const auto next_text = [&](std::string& out) {
+    ++field;
+    out.assign(field.c_str(), field.size());
+  };
   job out;
-  out.id = read_id<job_id>(row[0]);
-  out.kind.assign(row[1].c_str(), row[1].size());
-  out.tenant = read_id<tenant_id>(row[2]);
-  out.workspace = read_id<workspace_id>(row[3]);
-  out.payload.assign(row[4].c_str(), row[4].size());
-  out.attempt = number(5);
-  out.max_attempts = number(6);
-  out.crashes = number(7);
-  out.suspicion = number(8);
-  out.priority = number(9);
-  out.revision = number(10);
-  out.run_at = read_instant(row[11]);
-  out.unique_key = text_or_empty(row[12]);
-  out.rate_key = text_or_empty(row[13]);
-  out.correlation_id = text_or_empty(row[14]);
+  out.id = read_id<job_id>(field);
+  next_text(out.kind);
+  out.tenant = read_id<tenant_id>(*++field);
+  out.workspace = read_id<workspace_id>(*++field);
+  next_text(out.payload);
+  out.attempt = number();
+  out.max_attempts = number();
+  out.crashes = number();
+  out.suspicion = number();
+  out.priority = number();
+  out.revision = number();
+  out.run_at = read_instant(*++field);
+  next_text(out.unique_key);
+  next_text(out.rate_key);
+  next_text(out.correlation_id);
+  ++field;
+  out.place = parse_place(text());
   return out;
 }
 
@@ -300,9 +360,17 @@ double uniform() {
 const job_id last_id{uuid{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                            0xff, 0xff, 0xff}}};
 
+/// For `$1::varbit`, whose bits get_bit counts from the left.
+std::string shard_bits(const shard_list& shards) {
+  std::string out(shard_count, '0');
+  for (const auto shard : shards)
+    out[shard] = '1';
+  return out;
+}
+
 /// The common read and where the next one begins.
 void read_common(pqxx::work& tx, const due_query& query, const std::string& shards,
-                 const std::string& kinds, std::vector<job>& found, due_jobs& out) {
+                 const std::string& kinds, instant now, std::vector<job>& found, due_jobs& out) {
   std::vector<std::int64_t> levels;
   std::vector<job_id> ids;
   std::string times = "{";
@@ -324,7 +392,7 @@ void read_common(pqxx::work& tx, const due_query& query, const std::string& shar
   std::vector<workspace_id> parked;
   for (const auto& p : query.parked)
     parked.push_back(p.workspace);
-  const auto rows = tx.exec_params(select_due, number_array(levels), times, uuid_array(ids), shards, kinds,
+  const auto rows = exec_planned(tx, select_due, number_array(levels), times, uuid_array(ids), shards, kinds,
                                    uuid_array(parked), query.limit);
   out.next = query.from;
   out.complete = static_cast<int>(rows.size()) < query.limit;
@@ -332,14 +400,12 @@ void read_common(pqxx::work& tx, const due_query& query, const std::string& shar
   for (const auto& row : rows)
     found.push_back(read_taken(row));
   if (out.complete) {
-    const auto now = read_instant(tx.exec("SELECT now()")[0][0]);
     out.next.fill({now, last_id});
   } else {
     // Levels before the last row's are read to their end; later ones were
     // cut off by the limit.
     const auto& last = found.back();
     const auto level = static_cast<std::size_t>(last.priority);
-    const auto now = read_instant(tx.exec("SELECT now()")[0][0]);
     for (std::size_t i = 0; i < level; ++i)
       out.next[i] = {now, last_id};
     out.next[level] = {last.run_at, last.id};
@@ -358,13 +424,51 @@ void read_parked(pqxx::work& tx, const due_query& query, const std::string& shar
   if (workspaces.empty())
     return;
   std::unordered_map<workspace_id, int> counts;
-  for (const auto& row : tx.exec_params(select_parked, uuid_array(workspaces), number_array(limits), shards, kinds)) {
+  for (const auto& row : exec_planned(tx, select_parked, uuid_array(workspaces), number_array(limits), shards, kinds)) {
     found.push_back(read_taken(row));
     ++counts[found.back().workspace];
   }
   for (std::size_t i = 0; i < workspaces.size(); ++i)
     if (counts[workspaces[i]] < limits[i])
       out.exhausted.push_back(workspaces[i]);
+}
+
+/// Those of one revision. Whoever was moved since it was read is found by its
+/// id; whoever was enqueued again runs once more.
+void conclude_succeeded(pqxx::transaction_base& tx, int revision, const std::vector<const job_report*>& runs) {
+  const auto ids = binary_ids(runs, [](const job_report* run) { return run->id; });
+  const std::string state{to_string(job_state::succeeded)};
+  binary_array places{element_type::tid, runs.size()};
+  for (const auto* run : runs)
+    places.add_place(static_cast<std::uint32_t>(run->place >> 16), static_cast<std::uint16_t>(run->place & 0xffff));
+  if (runs.size() >= long_list)
+    exec_planned(tx, plan_each_time);
+  auto gone = static_cast<std::size_t>(
+    exec_planned(tx, conclude_runs_in_place, ids, state, revision, places.param()).affected_rows());
+  if (gone < runs.size())
+    gone += static_cast<std::size_t>(exec_planned(tx, conclude_runs, ids, state, revision).affected_rows());
+  if (gone < runs.size())
+    exec_planned(tx, rerun_jobs, ids);
+}
+
+void read_hinted(pqxx::work& tx, const due_query& query, const std::string& shards,
+                 const std::string& kinds, std::vector<job>& found, due_jobs& out) {
+  if (query.hinted.empty())
+    return;
+  const auto after = query.hinted_after == instant{} ? std::string{"-infinity"} : format_precise_time(query.hinted_after);
+  const auto rows
+    = exec_planned(tx, select_hinted, uuid_array(query.hinted), shards, kinds, after, query.hinted_limit);
+  std::unordered_map<workspace_id, int> counts;
+  for (const auto& row : rows) {
+    found.push_back(read_taken(row));
+    out.hinted_left = out.hinted_left || ++counts[found.back().workspace] >= query.hinted_limit;
+  }
+}
+
+/// What two of the reads found counts once.
+void drop_doubles(std::vector<job>& found) {
+  std::unordered_set<job_id> seen;
+  std::erase_if(found, [&](const job& j) { return !seen.insert(j.id).second; });
 }
 
 /// Counts a failed try; true when it was the last one.
@@ -398,6 +502,24 @@ bool insert_job(pqxx::transaction_base& tx, const new_job& job) {
          == 1;
 }
 
+namespace {
+
+pqxx::result::size_type insert_alike(pqxx::transaction_base& tx, const std::vector<new_job>& jobs,
+                                     const job_policy& policy) {
+  binary_array payloads{element_type::jsonb, jobs.size()};
+  for (const auto& job : jobs)
+    payloads.add_json(job.payload);
+  const auto& first = jobs.front();
+  return exec_planned(tx, insert_many_alike, binary_ids(jobs, [](const new_job& j) { return j.id; }),
+                      binary_ids(jobs, [](const new_job& j) { return j.tenant; }),
+                      binary_ids(jobs, [](const new_job& j) { return j.workspace; }), payloads.param(), first.kind,
+                      std::string{policy.queue}, first.priority.value_or(policy.priority), policy.max_attempts,
+                      first.correlation_id, std::string{to_string(policy.keep)})
+    .affected_rows();
+}
+
+} // namespace
+
 std::int64_t insert_jobs(pqxx::transaction_base& tx, const std::vector<new_job>& jobs) {
   if (jobs.empty())
     return 0;
@@ -422,15 +544,7 @@ std::int64_t insert_jobs(pqxx::transaction_base& tx, const std::vector<new_job>&
   const bool alike = are_alike(jobs);
   const auto written
     = alike
-        ? tx.exec_params(insert_many_alike, column([](auto& out, auto& j, auto&) { out += to_string(j.id); }),
-                         column([](auto& out, auto& j, auto&) { out += to_string(j.tenant); }),
-                         column([](auto& out, auto& j, auto&) { out += to_string(j.workspace); }),
-                         quoted_column([](auto& j, auto&) -> std::string_view { return j.payload; }),
-                         jobs.front().kind, std::string{policies.front()->queue},
-                         jobs.front().priority.value_or(policies.front()->priority),
-                         policies.front()->max_attempts, jobs.front().correlation_id,
-                         std::string{to_string(policies.front()->keep)})
-            .affected_rows()
+        ? insert_alike(tx, jobs, *policies.front())
         : tx.exec_params(
           insert_many, column([](auto& out, auto& j, auto&) { out += to_string(j.id); }),
           quoted_column([](auto& j, auto&) -> std::string_view { return j.kind; }),
@@ -490,12 +604,17 @@ result<due_jobs> job_repository::take_due(const node_identity& me, const due_que
     if (!hold_fence(tx, me))
       return fenced_out(me);
     due_jobs out;
-    const auto shards = shard_array(query.shards);
+    const auto* const mode = query.parked.size() < long_list ? force_kept_plan : force_own_plan;
+    const auto now = read_instant(exec_planned(tx, begin_reading, mode)[0][0]);
+    const auto shards = shard_bits(query.shards);
     const auto kinds = text_array(query.kinds);
     std::vector<job> found;
+    read_hinted(tx, query, shards, kinds, found, out);
     if (query.limit > 0)
-      read_common(tx, query, shards, kinds, found, out);
+      read_common(tx, query, shards, kinds, now, found, out);
     read_parked(tx, query, shards, kinds, found, out);
+    if (!query.hinted.empty() && query.limit > 0)
+      drop_doubles(found);
     if (query.in_hand)
       std::erase_if(found, [&](const job& j) { return query.in_hand->contains(j.id); });
 
@@ -518,7 +637,7 @@ result<due_jobs> job_repository::take_due(const node_identity& me, const due_que
     if (!common.jobs.empty()) {
       common.number = number;
       exec_planned(tx, insert_manifest, me.incarnation, common.number,
-                     array_of(common.jobs, [](std::string& text, const job& j) { text += to_string(j.id); }),
+                     binary_ids(common.jobs, [](const job& j) { return j.id; }),
                      !suspects.empty());
       out.batches.push_back(std::move(common));
     }
@@ -538,11 +657,11 @@ result<concluded_jobs> job_repository::conclude(const node_identity& me,
     if (!hold_fence(tx, me))
       return fenced_out(me);
     concluded_jobs out;
-    std::map<int, std::vector<job_id>> succeeded;
+    std::map<int, std::vector<const job_report*>> succeeded;
     for (const auto& report : reports) {
       switch (report.how) {
         case job_report::kind::succeeded:
-          succeeded[report.revision].push_back(report.id);
+          succeeded[report.revision].push_back(&report);
           break;
         case job_report::kind::concluded:
           break;
@@ -572,12 +691,8 @@ result<concluded_jobs> job_repository::conclude(const node_identity& me,
         }
       }
     }
-    for (const auto& [revision, runs] : succeeded) {
-      const auto ids = uuid_array(runs);
-      const auto gone = tx.exec_params(conclude_runs, ids, std::string{to_string(job_state::succeeded)}, revision);
-      if (static_cast<std::size_t>(gone.affected_rows()) < runs.size())
-        tx.exec_params(rerun_jobs, ids);
-    }
+    for (const auto& [revision, runs] : succeeded)
+      conclude_succeeded(tx, revision, runs);
     if (!finished.empty())
       exec_planned(tx, delete_manifests, me.incarnation, number_array(finished));
     return out;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "storage/delivery_facts.hpp"
 #include "storage/fence.hpp"
@@ -83,7 +84,9 @@ WHERE tenant_id = $1::uuid AND user_id = $2::uuid AND channel = 'in_app'
 // For many at once. Each is looked for by itself, so that no plan of a join
 // can read more than theirs. $1 is NULL for a maintenance scope, and stands
 // outside: within, it would make the planner expect too few rows to use their
-// order in the index.
+// order in the index. It also makes the plan for any of them look no dearer than
+// one for a few: those would be planned anew each time, which takes longer than
+// reading them.
 constexpr auto unread_counts_sql = R"(
 SELECT a.number, (
   SELECT count(*) FROM carillon.notifications n
@@ -93,38 +96,37 @@ FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS a (tenant_id, user_id, nu
 WHERE $1::uuid IS NULL OR a.tenant_id = $1::uuid
 )";
 
-constexpr auto totals_sql = R"(
-SELECT a.number, (
-  SELECT count(*) FROM carillon.notifications n
-  WHERE n.tenant_id = a.tenant_id AND n.user_id = a.user_id AND n.channel = 'in_app')
-FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS a (tenant_id, user_id, number)
-WHERE $1::uuid IS NULL OR a.tenant_id = $1::uuid
-)";
+#define CARILLON_MAILBOX_PAGES                                                                     \
+  "FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[]) WITH ORDINALITY "                \
+  "AS a (tenant_id, user_id, most, skipped, number) "                                              \
+  "CROSS JOIN LATERAL (SELECT count(*) AS total FROM carillon.notifications n "                    \
+  "WHERE n.tenant_id = a.tenant_id AND n.user_id = a.user_id AND n.channel = 'in_app') c "
+
+// Nobody's mailbox is walked to find that a page is beyond its end.
+#define CARILLON_MAILBOX_ROWS                                                                      \
+  "FROM carillon.notifications n "                                                                 \
+  "WHERE n.tenant_id = a.tenant_id AND n.user_id = a.user_id AND n.channel = 'in_app' "            \
+  "ORDER BY n.created_at DESC, n.id DESC "                                                         \
+  "LIMIT CASE WHEN a.skipped < c.total THEN a.most ELSE 0 END OFFSET a.skipped"
 
 // xmin, the transaction that wrote a row as it is, changes with every change
 // of it. Most of the cost of a list is that values become text, so the rows
-// themselves are asked for only by who does not have them.
-constexpr auto newest_sql = R"(
-SELECT a.number, n.place, n.id, n.version
-FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[])
-  WITH ORDINALITY AS a (tenant_id, user_id, most, skipped, number)
-CROSS JOIN LATERAL (
-  SELECT n.id, n.xmin AS version, row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS place
-  FROM carillon.notifications n
-  WHERE n.tenant_id = a.tenant_id AND n.user_id = a.user_id AND n.channel = 'in_app'
-  ORDER BY n.created_at DESC, n.id DESC LIMIT a.most OFFSET a.skipped) n
-WHERE $1::uuid IS NULL OR a.tenant_id = $1::uuid
-)";
+// themselves are asked for only by who does not have them, and what says
+// whether he has them is one value a page; version_of() writes the same.
+constexpr auto newest_sql
+  = "SELECT a.number, c.total, p.versions " CARILLON_MAILBOX_PAGES
+    "CROSS JOIN LATERAL (SELECT encode(string_agg(uuid_send(n.id) || xidsend(n.version), ''), 'hex') AS versions "
+    "FROM (SELECT n.id, n.xmin AS version " CARILLON_MAILBOX_ROWS ") n) p "
+    "WHERE $1::uuid IS NULL OR a.tenant_id = $1::uuid";
 
-constexpr auto load_items_sql = R"(
-SELECT a.number, n.version, n.type, n.channel, n.title, n.message, n.data, n.action_url, n.icon, n.read_at, n.sent_at,
-       n.created_at
-FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) WITH ORDINALITY AS a (tenant_id, user_id, id, number)
-CROSS JOIN LATERAL (
-  SELECT n.xmin AS version, n.* FROM carillon.notifications n
-  WHERE n.id = a.id AND n.tenant_id = a.tenant_id AND n.user_id = a.user_id LIMIT 1) n
-WHERE $1::uuid IS NULL OR a.tenant_id = $1::uuid
-)";
+constexpr auto newest_rows_sql
+  = "SELECT a.number, c.total, n.* " CARILLON_MAILBOX_PAGES
+    "LEFT JOIN LATERAL (SELECT n.id, n.xmin AS version, n.type, n.channel, n.title, n.message, n.data, n.action_url, "
+    "n.icon, n.read_at, n.sent_at, n.created_at " CARILLON_MAILBOX_ROWS ") n ON true "
+    "WHERE $1::uuid IS NULL OR a.tenant_id = $1::uuid";
+
+#undef CARILLON_MAILBOX_PAGES
+#undef CARILLON_MAILBOX_ROWS
 
 constexpr auto recent_sql
   = "SELECT " CARILLON_NOTIFICATION_COLUMNS " FROM carillon.notifications n "
@@ -284,25 +286,67 @@ struct mailbox_arrays {
   }
 };
 
-/// Of a row of load_items_sql.
-versioned_notification item_from_row(const pqxx::row& row, const mailbox_item& asked) {
-  versioned_notification out;
-  out.version = {asked.id, row[1].as<std::uint32_t>()};
-  auto& n = out.item;
-  n.id = asked.id;
-  n.tenant = asked.whose.tenant;
-  n.user = asked.whose.user;
-  n.type = type_or_announcement(row[2]);
-  n.channel = channel_or_in_app(row[3]);
-  n.title = text_or_empty(row[4]);
-  n.message = text_or_empty(row[5]);
-  n.data = text_or_empty(row[6]);
-  n.action_url = text_or_empty(row[7]);
-  n.icon = text_or_empty(row[8]);
-  n.read_at = read_nullable_instant(row[9]);
-  n.sent_at = read_nullable_instant(row[10]);
-  n.created_at = read_instant(row[11]);
+struct page_arrays {
+  mailbox_arrays whose;
+  std::string most = "{";
+  std::string skipped = "{";
+
+  explicit page_arrays(const std::vector<mailbox_page>& pages) {
+    for (const auto& page : pages) {
+      const auto* separator = most.size() > 1 ? "," : "";
+      whose.add(page.whose);
+      most += separator + std::to_string(page.per_page);
+      skipped += separator + std::to_string(static_cast<std::int64_t>(page.page - 1) * page.per_page);
+    }
+    whose.close();
+    most += '}';
+    skipped += '}';
+  }
+};
+
+/// Of one row, as newest_sql writes it: id and xmin, in hexadecimal.
+std::string version_of(const notification_id& id, std::uint32_t xmin) {
+  static constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  out.reserve(2 * (sizeof id.value.bytes + sizeof xmin));
+  for (const auto byte : id.value.bytes) {
+    out += digits[byte >> 4];
+    out += digits[byte & 0xfU];
+  }
+  for (int shift = 28; shift >= 0; shift -= 4)
+    out += digits[(xmin >> shift) & 0xfU];
   return out;
+}
+
+/// Rows come in this order, but only the plan promises that.
+bool is_newer(const notification& a, const notification& b) {
+  return std::tie(a.created_at, a.id) > std::tie(b.created_at, b.id);
+}
+
+void add_row(mailbox_rows& page, notification item, std::uint32_t xmin) {
+  const auto version = version_of(item.id, xmin);
+  const auto place = std::upper_bound(page.items.begin(), page.items.end(), item, is_newer);
+  page.index.versions.insert(version.size() * static_cast<std::size_t>(place - page.items.begin()), version);
+  page.items.insert(place, std::move(item));
+}
+
+/// Of columns 2 to 13 of newest_rows_sql.
+notification item_from_row(const pqxx::row& row, const mailbox& whose) {
+  notification n;
+  n.id = read_id<notification_id>(row[2]);
+  n.tenant = whose.tenant;
+  n.user = whose.user;
+  n.type = type_or_announcement(row[4]);
+  n.channel = channel_or_in_app(row[5]);
+  n.title = text_or_empty(row[6]);
+  n.message = text_or_empty(row[7]);
+  n.data = text_or_empty(row[8]);
+  n.action_url = text_or_empty(row[9]);
+  n.icon = text_or_empty(row[10]);
+  n.read_at = read_nullable_instant(row[11]);
+  n.sent_at = read_nullable_instant(row[12]);
+  n.created_at = read_instant(row[13]);
+  return n;
 }
 
 /// Of `size` mailboxes; 0 for those that the scope does not reach.
@@ -625,62 +669,33 @@ notification_repository::unread_counts(const scope& s, const std::vector<mailbox
 
 result<std::vector<mailbox_index>>
 notification_repository::newest(const scope& s, const std::vector<mailbox_page>& pages) {
-  mailbox_arrays arrays;
-  for (const auto& page : pages)
-    arrays.add(page.whose);
-  arrays.close();
+  const page_arrays arrays{pages};
   return db_.read("newest-notifications", [&](pqxx::transaction_base& tx) -> result<std::vector<mailbox_index>> {
-    const auto tenant = tenant_param(s);
     std::vector<mailbox_index> out(pages.size());
-    const auto totals
-      = counts_from_rows(exec_planned(tx, totals_sql, tenant, arrays.tenants, arrays.users), pages.size());
-    // A page shows what was counted, though more may have come meanwhile; and
-    // nobody's mailbox is walked to find that a page is beyond its end.
-    std::string most = "{";
-    std::string skipped = "{";
-    bool any = false;
-    for (std::size_t i = 0; i < out.size(); ++i) {
-      out[i].total = totals[i];
-      const auto before = static_cast<std::int64_t>(pages[i].page - 1) * pages[i].per_page;
-      const bool shows = before < totals[i];
-      any = any || shows;
-      const auto* separator = i > 0 ? "," : "";
-      most += separator + std::to_string(shows ? std::min<std::int64_t>(pages[i].per_page, totals[i] - before) : 0);
-      skipped += separator + std::to_string(shows ? before : 0);
+    for (const auto& row : exec_planned(tx, newest_sql, tenant_param(s), arrays.whose.tenants, arrays.whose.users,
+                                        arrays.most, arrays.skipped)) {
+      auto& page = out.at(row[0].as<std::size_t>() - 1);
+      page.total = row[1].as<std::int64_t>();
+      page.versions = text_or_empty(row[2]);
     }
-    most += '}';
-    skipped += '}';
-    if (!any)
-      return out;
-    // In order already, but nothing promises that.
-    std::vector<std::map<std::int64_t, row_version>> places(pages.size());
-    for (const auto& row : exec_planned(tx, newest_sql, tenant, arrays.tenants, arrays.users, most, skipped)) {
-      auto& of_one = places.at(row[0].as<std::size_t>() - 1);
-      of_one.emplace_hint(of_one.end(), row[1].as<std::int64_t>(),
-                          row_version{read_id<notification_id>(row[2]), row[3].as<std::uint32_t>()});
-    }
-    for (std::size_t i = 0; i < out.size(); ++i)
-      for (const auto& [_, version] : places[i])
-        out[i].items.push_back(version);
     return out;
   });
 }
 
-result<std::vector<versioned_notification>>
-notification_repository::load_items(const scope& s, const std::vector<mailbox_item>& items) {
-  mailbox_arrays arrays;
-  std::vector<notification_id> ids;
-  ids.reserve(items.size());
-  for (const auto& one : items) {
-    arrays.add(one.whose);
-    ids.push_back(one.id);
-  }
-  arrays.close();
-  return db_.read("load-items", [&](pqxx::transaction_base& tx) -> result<std::vector<versioned_notification>> {
-    std::vector<versioned_notification> out;
-    for (const auto& row :
-         exec_planned(tx, load_items_sql, tenant_param(s), arrays.tenants, arrays.users, uuid_array(ids)))
-      out.push_back(item_from_row(row, items.at(row[0].as<std::size_t>() - 1)));
+result<std::vector<mailbox_rows>>
+notification_repository::newest_rows(const scope& s, const std::vector<mailbox_page>& pages) {
+  const page_arrays arrays{pages};
+  return db_.read("newest-rows", [&](pqxx::transaction_base& tx) -> result<std::vector<mailbox_rows>> {
+    std::vector<mailbox_rows> out(pages.size());
+    for (const auto& row : exec_planned(tx, newest_rows_sql, tenant_param(s), arrays.whose.tenants,
+                                        arrays.whose.users, arrays.most, arrays.skipped)) {
+      const auto i = row[0].as<std::size_t>() - 1;
+      auto& page = out.at(i);
+      page.index.total = row[1].as<std::int64_t>();
+      if (row[2].is_null())
+        continue; // It has none.
+      add_row(page, item_from_row(row, pages[i].whose), row[3].as<std::uint32_t>());
+    }
     return out;
   });
 }

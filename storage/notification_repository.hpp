@@ -41,8 +41,7 @@ public:
   result<std::int64_t> unread_count(const scope& s, user_id user) override;
   result<std::vector<std::int64_t>> unread_counts(const scope& s, const std::vector<mailbox>& whose) override;
   result<std::vector<mailbox_index>> newest(const scope& s, const std::vector<mailbox_page>& pages) override;
-  result<std::vector<versioned_notification>> load_items(const scope& s,
-                                                         const std::vector<mailbox_item>& items) override;
+  result<std::vector<mailbox_rows>> newest_rows(const scope& s, const std::vector<mailbox_page>& pages) override;
   result<std::vector<notification>> recent(const scope& s, user_id user,
                                            int limit) override;
 

@@ -26,6 +26,16 @@ using std::chrono::milliseconds;
 constexpr milliseconds look_back{250};
 constexpr milliseconds sweep_look_back{5'000};
 constexpr milliseconds full_read_every{30'000};
+/// A hint that names a workspace is acted on at once, by a read of this
+/// workspace alone beside whatever the common reads are at; unless it has so
+/// much in hand already that it waits for its own, or so many were named that
+/// the common read is the shorter way.
+constexpr std::size_t enough_in_hand = 16;
+constexpr std::size_t most_hinted = 64;
+/// Reads that begin further behind may walk over much that was deleted, when
+/// an old snapshot keeps it in the indexes: then they take at most a twentieth
+/// of the time.
+constexpr int backward_share = 20;
 /// A read at a hint also meets what is in hand already. With little in hand
 /// each hint is acted on at once; with more, those of a burst share their
 /// reads, and reading takes at most a fifth of the time, with much in hand a
@@ -94,10 +104,15 @@ struct job_feed_state {
   bool caught_up = true;
   bool reading = false;
   std::optional<read_kind> read_again;
-  /// Let go while a read was under way, whose snapshot may still show them.
-  std::unordered_set<job_id> let_go;
+  bool reading_hinted = false;
+  std::set<workspace_id> hinted;
+  /// Let go while a read was under way, whose snapshot may still show them;
+  /// with the number of the newest read that had begun by then.
+  std::unordered_map<job_id, std::uint64_t> let_go;
+  std::uint64_t reads_begun = 0;
   std::set<workspace_id> parked;
   time_point next_full_read{};
+  time_point next_sweep{};
   time_point next_controls{};
   time_point next_blocks{};
   time_point next_history{};
@@ -114,6 +129,19 @@ struct job_feed_state {
   std::optional<caf::typed_response_promise<atom::done>> stopping;
 
   std::uint64_t taken_total = 0;
+
+  bool is_reading() const {
+    return reading || reading_hinted;
+  }
+  std::uint64_t begin_read() {
+    if (!is_reading())
+      let_go.clear();
+    return ++reads_begun;
+  }
+  bool was_let_go(const job_id& id, std::uint64_t since_read) const {
+    const auto i = let_go.find(id);
+    return i != let_go.end() && i->second >= since_read;
+  }
 };
 
 using self_pointer = job_feed_actor::stateful_pointer<job_feed_state>;
@@ -127,6 +155,7 @@ shard_list list_of(const std::bitset<shard_count>& shards) {
 }
 
 void read_due(self_pointer self, read_kind how);
+void read_hinted(self_pointer self);
 void start_jobs(self_pointer self);
 
 // -- letting go -------------------------------------------------------------------
@@ -146,8 +175,8 @@ void let_go(job_feed_state& state, const job_id& id) {
   }
   if (i->second.work->suspicion > 0)
     --state.suspects;
-  if (state.reading)
-    state.let_go.insert(id);
+  if (state.is_reading())
+    state.let_go[id] = state.reads_begun;
   if (state.alone == id)
     state.alone.reset();
   state.in_hand.erase(i);
@@ -162,7 +191,7 @@ void drop_waiting(job_feed_state& state, const std::function<bool(const job&)>& 
 
 void check_drained(self_pointer self) {
   auto& state = self->state;
-  if (state.draining.any() && !state.reading) {
+  if (state.draining.any() && !state.is_reading()) {
     bool busy = false;
     for (const auto& [id, entry] : state.in_hand)
       busy = busy || state.draining[shard_of(entry.work->workspace)];
@@ -172,7 +201,7 @@ void check_drained(self_pointer self) {
     }
   }
   if (state.stopping && state.in_hand.empty() && state.reports.empty()
-      && state.finished.empty() && !state.concluding && !state.reading) {
+      && state.finished.empty() && !state.concluding && !state.is_reading()) {
     state.stopping->deliver(atom::done_v);
     state.stopping.reset();
   }
@@ -372,7 +401,8 @@ void arm_wake(self_pointer self) {
 void start_suspect(self_pointer self) {
   auto& state = self->state;
   drop_waiting(state, [](const job&) { return true; });
-  if (state.in_hand.size() > 1 || !state.finished.empty() || state.concluding || state.flush_pending) {
+  if (state.in_hand.size() > 1 || !state.finished.empty() || state.concluding || state.flush_pending
+      || state.is_reading()) {
     schedule_conclusions(self);
     return;
   }
@@ -412,13 +442,12 @@ std::size_t park_at(const job_feed_state& state) {
   return std::max<std::size_t>(16, static_cast<std::size_t>(state.context->hot.jobs_max_in_flight.load()) / 8);
 }
 
-void take_in(self_pointer self, due_jobs& due) {
+void take_in(self_pointer self, due_jobs& due, std::uint64_t read) {
   auto& state = self->state;
   for (auto& batch : due.batches) {
-    state.next_batch = std::max(state.next_batch, batch.number + 1);
     std::size_t kept = 0;
     for (auto& found : batch.jobs) {
-      if (state.in_hand.contains(found.id) || state.let_go.contains(found.id) || state.stopping
+      if (state.in_hand.contains(found.id) || state.was_let_go(found.id, read) || state.stopping
           || !state.owned[shard_of(found.workspace)] || state.queue.is_paused(found.workspace))
         continue;
       auto work = std::make_shared<const job>(std::move(found));
@@ -448,15 +477,27 @@ void take_in(self_pointer self, due_jobs& due) {
     state.parked.erase(workspace);
 }
 
+/// Of the batches that it may write: one for each suspect and the common one.
+void take_numbers(job_feed_state& state, due_query& query) {
+  query.suspects = std::max(0, most_suspects - state.suspects);
+  query.first_batch = state.next_batch;
+  state.next_batch += query.suspects + 1;
+}
+
+/// Its manifests may be there, and nothing of them was begun.
+void finish_numbers(job_feed_state& state, const due_query& query) {
+  for (auto number = query.first_batch; number <= query.first_batch + query.suspects; ++number)
+    state.finished.push_back(number);
+}
+
 due_query make_query(self_pointer self, read_kind how, int room) {
   auto& state = self->state;
   due_query query;
   query.shards = list_of(state.owned);
   query.kinds = state.queue.runnable_kinds();
   query.from = state.cursors;
-  query.first_batch = state.next_batch;
   query.limit = std::min(room, state.context->settings.batch_size);
-  query.suspects = std::max(0, most_suspects - state.suspects);
+  take_numbers(state, query);
   const bool backwards = how != read_kind::next || state.caught_up;
   if (how == read_kind::full)
     query.from = {};
@@ -501,24 +542,27 @@ void read_due(self_pointer self, read_kind how) {
     return;
   }
   state.last_read = now;
+  const auto read = state.begin_read();
   state.reading = true;
-  state.let_go.clear();
-  auto query = make_query(self, how, room);
+  auto query = std::make_shared<due_query>(make_query(self, how, room));
   // A read that goes on where the last one ended meets nothing in hand.
   auto in_hand = std::make_shared<std::unordered_set<job_id>>();
-  if (how != read_kind::next || state.caught_up || !query.parked.empty())
+  if (how != read_kind::next || state.caught_up || !query->parked.empty())
     for (const auto& [id, entry] : state.in_hand)
       in_hand->insert(id);
+  query->in_hand = in_hand.get();
   ask_database<due_jobs>(
     self, state.context->databases.background, "take-due-jobs", state.context->settings.database_timeout,
-    [me = *state.me, query = std::move(query), in_hand](store& db) mutable {
-      query.in_hand = in_hand.get();
-      return db.jobs().take_due(me, query);
-    },
-    [self, asked_as = state.me->incarnation](result<due_jobs> due) {
+    [me = *state.me, query, in_hand](store& db) { return db.jobs().take_due(me, *query); },
+    [self, how, query, read, asked_as = state.me->incarnation](result<due_jobs> due) {
       auto& state = self->state;
       state.reading = false;
-      state.read_took = clock_now(self) - state.last_read;
+      const auto now = clock_now(self);
+      state.read_took = now - state.last_read;
+      if (how == read_kind::full)
+        state.next_full_read = std::max(state.next_full_read, now + (backward_share - 1) * state.read_took);
+      if (how == read_kind::sweep)
+        state.next_sweep = now + (backward_share - 1) * state.read_took;
       if (!state.me || state.me->incarnation != asked_as) {
         check_drained(self);
         return;
@@ -526,21 +570,71 @@ void read_due(self_pointer self, read_kind how) {
       if (due) {
         state.cursors = due->next;
         state.caught_up = due->complete;
-        take_in(self, *due);
+        take_in(self, *due, read);
         start_jobs(self);
         if (due->next_in)
           state.timer.arm(self, std::max(*due->next_in, milliseconds{1}));
       } else if (due.error().code == errc::outcome_unknown) {
-        // Its manifests may be there: the numbers are used up, and nothing of
-        // them was begun.
-        for (int i = 0; i <= most_suspects; ++i)
-          state.finished.push_back(state.next_batch++);
+        finish_numbers(state, *query);
       }
-      state.let_go.clear();
       state.timer.arm(self, state.context->settings.job_sweep_every);
       schedule_conclusions(self);
       if (due)
         read_more_if_room(self);
+      check_drained(self);
+    },
+    db_lane::urgent);
+}
+
+/// What hints named, beside the common reads and on a connection of its own:
+/// it waits neither for a flood to be read nor for the room that one takes.
+void read_hinted(self_pointer self) {
+  auto& state = self->state;
+  if (state.reading_hinted || state.hinted.empty())
+    return;
+  if (!state.me || state.owned.none() || state.stopping || state.suspect || state.alone) {
+    state.hinted.clear();
+    return;
+  }
+  const auto read = state.begin_read();
+  state.reading_hinted = true;
+  auto query = std::make_shared<due_query>();
+  query->shards = list_of(state.owned);
+  query->kinds = state.queue.runnable_kinds();
+  query->limit = 0;
+  query->hinted.assign(state.hinted.begin(), state.hinted.end());
+  state.hinted.clear();
+  query->hinted_after = state.cursors.front().run_at;
+  for (const auto& cursor : state.cursors)
+    query->hinted_after = std::min(query->hinted_after, cursor.run_at);
+  if (query->hinted_after != instant{})
+    query->hinted_after -= sweep_look_back;
+  take_numbers(state, *query);
+  auto in_hand = std::make_shared<std::unordered_set<job_id>>();
+  for (const auto& [id, entry] : state.in_hand)
+    if (std::binary_search(query->hinted.begin(), query->hinted.end(), entry.work->workspace))
+      in_hand->insert(id);
+  query->in_hand = in_hand.get();
+  ask_database<due_jobs>(
+    self, state.context->databases.background, "take-hinted-jobs", state.context->settings.database_timeout,
+    [me = *state.me, query, in_hand](store& db) { return db.jobs().take_due(me, *query); },
+    [self, query, read, asked_as = state.me->incarnation](result<due_jobs> due) {
+      auto& state = self->state;
+      state.reading_hinted = false;
+      if (!state.me || state.me->incarnation != asked_as) {
+        check_drained(self);
+        return;
+      }
+      if (due) {
+        take_in(self, *due, read);
+        start_jobs(self);
+      } else if (due.error().code == errc::outcome_unknown) {
+        finish_numbers(state, *query);
+      }
+      schedule_conclusions(self);
+      // What is common to all that were hinted at, and what was too much.
+      read_due(self, due && !due->hinted_left ? read_kind::next : read_kind::sweep);
+      read_hinted(self);
       check_drained(self);
     },
     db_lane::urgent);
@@ -668,7 +762,7 @@ void tick(self_pointer self) {
   const bool full = now >= state.next_full_read;
   if (full)
     state.next_full_read = now + full_read_every;
-  read_due(self, full ? read_kind::full : read_kind::sweep);
+  read_due(self, full ? read_kind::full : now >= state.next_sweep ? read_kind::sweep : read_kind::next);
   after_reports(self);
 }
 
@@ -676,6 +770,7 @@ void reset_reading(job_feed_state& state) {
   state.cursors = {};
   state.caught_up = true;
   state.parked.clear();
+  state.hinted.clear();
 }
 
 job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr context) {
@@ -725,6 +820,15 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       for (const auto& report : reports.all)
         accept_report(self, report);
       after_reports(self);
+    },
+    [self](atom::hint, const hint& h) {
+      auto& state = self->state;
+      if (state.queue.held(h.workspace) >= enough_in_hand || state.hinted.size() >= most_hinted) {
+        read_due(self, read_kind::next);
+        return;
+      }
+      state.hinted.insert(h.workspace);
+      read_hinted(self);
     },
     [self](atom::hint, std::int64_t in_milliseconds) {
       auto& state = self->state;

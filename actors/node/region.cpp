@@ -116,6 +116,8 @@ void act_on(self_pointer self, const hint& h) {
   const auto in_milliseconds = std::max<std::int64_t>(0, wait.count());
   if (h.about == hint::subject::post_due)
     self->send(state.sweep, atom::hint_v, in_milliseconds);
+  else if (in_milliseconds == 0)
+    self->send(state.feed, atom::hint_v, h);
   else
     self->send(state.feed, atom::hint_v, in_milliseconds);
 }

@@ -7,6 +7,7 @@
 #include "actors/caf.hpp"
 #include "actors/protocol/atoms.hpp"
 #include "actors/protocol/report.hpp"
+#include "domain/hint.hpp"
 #include "domain/job.hpp"
 #include "domain/ownership.hpp"
 #include "domain/ports/job_store.hpp"
@@ -44,7 +45,7 @@ struct run_reports {
 
 inline run_report report_of(const running_job& job, job_report::kind how, std::string error = {},
                             std::optional<std::chrono::milliseconds> delay = {}) {
-  return {{job.work().id, how, std::move(error), delay, job.work().revision}, job.run, false};
+  return {{job.work().id, how, std::move(error), delay, job.work().revision, job.work().place}, job.run, false};
 }
 
 using job_feed_actor = protocol<
@@ -59,6 +60,8 @@ using job_feed_actor = protocol<
   accepts<atom::lost>,
   // How runs ended.
   accepts<atom::conclude, run_reports>,
+  // A job of this workspace may run now.
+  accepts<atom::hint, hint>,
   // Something became due, or will in so many milliseconds.
   accepts<atom::hint, std::int64_t>,
   // Hints may have been missed: a full due read.
@@ -77,6 +80,7 @@ using job_feed_actor = protocol<
 
 } // namespace carillon
 
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(carillon::hint)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(carillon::job_handout)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(carillon::node_identity)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(carillon::run_reports)

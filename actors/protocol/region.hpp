@@ -29,5 +29,3 @@ using region_actor = protocol<
   accepts<atom::tick, std::string>>;
 
 } // namespace carillon
-
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(carillon::hint)

@@ -34,6 +34,8 @@ struct job_report {
   /// The revision that the run was given: a job enqueued again meanwhile is
   /// not concluded but runs once more.
   int revision = 0;
+  /// job::place of the run's job.
+  std::uint64_t place = 0;
 };
 
 constexpr std::string_view to_string(job_report::kind how) noexcept {
@@ -80,6 +82,11 @@ struct due_query {
   /// Left out of the common read, and read by themselves from their
   /// beginning, as far as their own limit goes.
   std::vector<parked_read> parked;
+  /// Read by themselves from `hinted_after` on, each level of each as far as
+  /// the limit goes. With `limit` 0 nothing is read but these and the parked.
+  std::vector<workspace_id> hinted;
+  instant hinted_after{}; ///< The epoch: from the beginning.
+  int hinted_limit = 32;
   /// At most so many suspects; the others are left for a later read.
   int suspects = 32;
   /// In this node's hands already: passed over.
@@ -95,6 +102,8 @@ struct due_jobs {
   bool complete = false;
   /// More suspects are due than `suspects` allowed.
   bool suspects_left = false;
+  /// A hinted workspace may have more than its limit.
+  bool hinted_left = false;
   /// Parked workspaces whose read ended before its limit.
   std::vector<workspace_id> exhausted;
   /// When complete: until the next job that is not yet due, if there is one.

@@ -52,27 +52,18 @@ struct mailbox_page {
   int per_page = 20;
 };
 
-/// A row, and which state of it: any change of the row changes the number.
-struct row_version {
-  notification_id id;
-  std::uint32_t number = 0;
-  bool operator==(const row_version&) const = default;
-};
-
 /// What a mailbox_page shows, without the rows themselves.
 struct mailbox_index {
-  std::vector<row_version> items;
-  std::int64_t total = 0;
+  /// Equal for two pages only when they show the same rows, in the same order
+  /// and state: any change of a row makes it another.
+  std::string versions;
+  std::int64_t total = 0; ///< Of the mailbox.
 };
 
-struct mailbox_item {
-  mailbox whose;
-  notification_id id;
-};
-
-struct versioned_notification {
-  row_version version;
-  notification item; ///< Without failed_at and failure_reason.
+/// What a mailbox_page shows, all of one moment.
+struct mailbox_rows {
+  mailbox_index index;
+  std::vector<notification> items; ///< Newest first; without failed_at and failure_reason.
 };
 
 struct notification_preference {
@@ -212,11 +203,7 @@ public:
   /// With a maintenance scope of several tenants, each within his own.
   virtual result<std::vector<std::int64_t>> unread_counts(const scope& s, const std::vector<mailbox>& whose) = 0;
   virtual result<std::vector<mailbox_index>> newest(const scope& s, const std::vector<mailbox_page>& pages) = 0;
-
-  /// Rows that newest() named, as they are now; those that are gone by then
-  /// are left out. In no order.
-  virtual result<std::vector<versioned_notification>> load_items(const scope& s, const std::vector<mailbox_item>& items)
-    = 0;
+  virtual result<std::vector<mailbox_rows>> newest_rows(const scope& s, const std::vector<mailbox_page>& pages) = 0;
 
   /// Newest first.
   virtual result<std::vector<notification>>

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <memory>
-#include <unordered_map>
 
 #include "domain/text.hpp"
 #include "http/handlers/notifications/notification_json.hpp"
@@ -59,45 +58,51 @@ reply answer_page(const request& req, const notification_page& page, const page_
   return paginated_text(req, render_text(page.items), std::ssize(page.items), asked, page.total);
 }
 
-struct page_text {
-  rendered_pages::text_ptr rows; ///< `[...]`
-  std::int64_t count = 0;
+/// Of several callers: what the database says, and the text of it.
+struct shown_page {
+  std::int64_t total = 0;
+  page_text text;
 };
 
-/// Those of a page that is not in `rendered` come from the database: a row that
-/// is gone by then is left out.
-result<std::vector<page_text>> texts_of(store& db, const scope& s,
-                                                       const std::vector<mailbox_page>& asked,
-                                                       const std::vector<mailbox_index>& pages,
-                                                       rendered_pages& rendered) {
-  std::vector<page_text> out(pages.size());
-  std::vector<mailbox_item> wanted;
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    out[i] = {rendered.find(asked[i], pages[i].items), std::ssize(pages[i].items)};
-    if (!out[i].rows)
-      for (const auto& row : pages[i].items)
-        wanted.push_back({asked[i].whose, row.id});
+/// A page that was shown lately is shown from there when the database names
+/// the same versions; the rows of all others come from it.
+result<std::vector<shown_page>> show_pages(store& db, const scope& s, const std::vector<mailbox_page>& asked,
+                                           rendered_pages& rendered) {
+  std::vector<shown_page> out(asked.size());
+  std::vector<std::size_t> unknown;
+  std::vector<std::size_t> known;
+  for (std::size_t i = 0; i < asked.size(); ++i)
+    (rendered.knows(asked[i]) ? known : unknown).push_back(i);
+  const auto chosen = [&](const std::vector<std::size_t>& which) {
+    std::vector<mailbox_page> some;
+    some.reserve(which.size());
+    for (const auto i : which)
+      some.push_back(asked[i]);
+    return some;
+  };
+  if (!known.empty()) {
+    const auto pages = db.notifications().newest(s, chosen(known));
+    if (!pages)
+      return pages.error();
+    for (std::size_t k = 0; k < known.size(); ++k) {
+      const auto i = known[k];
+      if (auto text = rendered.find(asked[i], (*pages)[k].versions))
+        out[i] = {(*pages)[k].total, std::move(*text)};
+      else
+        unknown.push_back(i);
+    }
   }
-  std::unordered_map<notification_id, versioned_notification> loaded;
-  if (!wanted.empty()) {
-    auto rows = db.notifications().load_items(s, wanted);
-    if (!rows)
-      return std::move(rows).error();
-    for (auto& row : *rows)
-      loaded.insert_or_assign(row.version.id, std::move(row));
-  }
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    if (out[i].rows)
-      continue;
-    std::vector<notification> shown;
-    std::vector<row_version> versions;
-    for (const auto& row : pages[i].items)
-      if (const auto found = loaded.find(row.id); found != loaded.end()) {
-        shown.push_back(found->second.item);
-        versions.push_back(found->second.version);
-      }
-    out[i] = {std::make_shared<const std::string>(render_text(shown)), std::ssize(shown)};
-    rendered.keep(asked[i], std::move(versions), out[i].rows);
+  if (unknown.empty())
+    return out;
+  auto pages = db.notifications().newest_rows(s, chosen(unknown));
+  if (!pages)
+    return std::move(pages).error();
+  for (std::size_t k = 0; k < unknown.size(); ++k) {
+    const auto i = unknown[k];
+    auto& page = (*pages)[k];
+    out[i] = {page.index.total,
+              {std::make_shared<const std::string>(render_text(page.items)), std::ssize(page.items)}};
+    rendered.keep(asked[i], std::move(page.index.versions), out[i].text);
   }
   return out;
 }
@@ -187,18 +192,16 @@ shared_read share_list() {
               const auto page = read_page(one.req, default_per_page);
               asked.push_back({{one.who.tenant, one.who.user}, page.page, page.per_page});
             }
-            const auto everyone = scope::maintenance("lists of several callers");
-            const auto pages = db.notifications().newest(everyone, asked);
+            auto pages = show_pages(db, scope::maintenance("lists of several callers"), asked, *rendered);
             if (!pages)
-              return pages.error();
-            auto texts = texts_of(db, everyone, asked, *pages, *rendered);
-            if (!texts)
-              return std::move(texts).error();
+              return std::move(pages).error();
             std::vector<reply> out;
             out.reserve(calls.size());
-            for (std::size_t i = 0; i < calls.size(); ++i)
-              out.push_back(paginated_text(calls[i].req, *(*texts)[i].rows, (*texts)[i].count,
-                                           {asked[i].page, asked[i].per_page}, (*pages)[i].total));
+            for (std::size_t i = 0; i < calls.size(); ++i) {
+              const auto& [total, text] = (*pages)[i];
+              out.push_back(
+                paginated_text(calls[i].req, *text.rows, text.count, {asked[i].page, asked[i].per_page}, total));
+            }
             return out;
           }};
 }

@@ -5,53 +5,47 @@
 namespace carillon::http::notifications {
 
 std::size_t rendered_pages::entry::bytes() const noexcept {
-  // Node, key, control block.
-  constexpr std::size_t beside = 200;
-  return beside + rows.capacity() * sizeof(row_version) + (text ? text->capacity() : 0);
+  // Nodes, keys, control block.
+  constexpr std::size_t beside = 300;
+  return beside + versions.capacity() + text.rows->capacity();
 }
 
-rendered_pages::text_ptr rendered_pages::find(const mailbox_page& page, const std::vector<row_version>& rows) {
-  const auto where = key_of(page);
+bool rendered_pages::knows(const mailbox_page& page) const {
   std::lock_guard lock{mutex_};
-  if (const auto i = young_.find(where); i != young_.end())
-    return i->second.rows == rows ? i->second.text : nullptr;
-  const auto i = old_.find(where);
-  if (i == old_.end() || i->second.rows != rows)
-    return nullptr;
-  auto found = std::move(i->second);
-  old_bytes_ -= found.bytes();
-  old_.erase(i);
-  auto text = found.text;
-  put(where, std::move(found));
-  return text;
+  return places_.contains(key_of(page));
 }
 
-void rendered_pages::keep(const mailbox_page& page, std::vector<row_version> rows, text_ptr text) {
-  const auto where = key_of(page);
+std::optional<page_text> rendered_pages::find(const mailbox_page& page, const std::string& versions) {
   std::lock_guard lock{mutex_};
-  if (const auto i = old_.find(where); i != old_.end()) {
-    old_bytes_ -= i->second.bytes();
-    old_.erase(i);
+  const auto i = places_.find(key_of(page));
+  if (i == places_.end() || i->second->versions != versions)
+    return std::nullopt;
+  entries_.splice(entries_.begin(), entries_, i->second);
+  return i->second->text;
+}
+
+void rendered_pages::keep(const mailbox_page& page, std::string versions, page_text text) {
+  entry fresh{key_of(page), std::move(versions), std::move(text)};
+  std::list<entry> gone; // Is freed without the lock.
+  std::lock_guard lock{mutex_};
+  bytes_ += fresh.bytes();
+  entries_.push_front(std::move(fresh));
+  const auto [place, is_new] = places_.try_emplace(entries_.front().where, entries_.begin());
+  if (!is_new) {
+    bytes_ -= place->second->bytes();
+    gone.splice(gone.begin(), entries_, place->second);
+    place->second = entries_.begin();
   }
-  put(where, {std::move(rows), std::move(text)});
-}
-
-/// With the lock held; it is not in old_.
-void rendered_pages::put(const key& where, entry what) {
-  const auto [place, fresh] = young_.try_emplace(where);
-  if (!fresh)
-    young_bytes_ -= place->second.bytes();
-  young_bytes_ += what.bytes();
-  place->second = std::move(what);
-  if (young_bytes_ <= most_bytes_ / 2)
-    return;
-  old_ = std::exchange(young_, {});
-  old_bytes_ = std::exchange(young_bytes_, 0);
+  while (bytes_ > most_bytes_) {
+    bytes_ -= entries_.back().bytes();
+    places_.erase(entries_.back().where);
+    gone.splice(gone.begin(), entries_, std::prev(entries_.end()));
+  }
 }
 
 std::size_t rendered_pages::bytes() const {
   std::lock_guard lock{mutex_};
-  return young_bytes_ + old_bytes_;
+  return bytes_;
 }
 
 } // namespace carillon::http::notifications

@@ -4,29 +4,38 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
-#include <vector>
 
 #include "domain/ports/notification_store.hpp"
 
 namespace carillon::http::notifications {
 
+/// The rows of a page.
+struct page_text {
+  std::shared_ptr<const std::string> rows; ///< `[...]`
+  std::int64_t count = 0;
+};
+
 /// Safe from any thread. Holds about `most_bytes` at most: what was not asked
-/// for while half of that was filled anew goes.
+/// for the longest goes first.
 class rendered_pages {
 public:
-  using text_ptr = std::shared_ptr<const std::string>;
-
   explicit rendered_pages(std::size_t most_bytes) : most_bytes_(most_bytes) {
   }
 
-  /// The text of `page` when it shows exactly `rows`; null when it is not here.
-  text_ptr find(const mailbox_page& page, const std::vector<row_version>& rows);
+  /// Some version of `page` is here, whether it still holds or not.
+  bool knows(const mailbox_page& page) const;
 
-  void keep(const mailbox_page& page, std::vector<row_version> rows, text_ptr text);
+  /// `page`, when `versions` (mailbox_index) are what is here.
+  std::optional<page_text> find(const mailbox_page& page, const std::string& versions);
+
+  void keep(const mailbox_page& page, std::string versions, page_text text);
 
   std::size_t bytes() const;
 
@@ -44,24 +53,22 @@ private:
     }
   };
   struct entry {
-    std::vector<row_version> rows;
-    text_ptr text;
+    key where;
+    std::string versions;
+    page_text text;
 
     std::size_t bytes() const noexcept;
   };
-  using generation = std::unordered_map<key, entry, key_hash>;
 
   static key key_of(const mailbox_page& page) {
     return {page.whose.user, page.page, page.per_page};
   }
-  void put(const key& where, entry what);
 
   const std::size_t most_bytes_;
   mutable std::mutex mutex_;
-  generation young_;
-  generation old_;
-  std::size_t young_bytes_ = 0;
-  std::size_t old_bytes_ = 0;
+  std::list<entry> entries_; ///< What was asked for last is first.
+  std::unordered_map<key, std::list<entry>::iterator, key_hash> places_;
+  std::size_t bytes_ = 0;
 };
 
 } // namespace carillon::http::notifications

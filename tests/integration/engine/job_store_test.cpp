@@ -4,6 +4,7 @@
 #include "storage/job_repository.hpp"
 #include "storage/job_writer.hpp"
 #include "storage/ownership_repository.hpp"
+#include "tests/support/process.hpp"
 #include "tests/support/seed.hpp"
 
 namespace carillon {
@@ -234,6 +235,150 @@ TEST_F(JobStoreTest, AJobThatWasAloneAtThreeDeathsComesBackToBeDiscarded) {
   ASSERT_EQ(crashed->size(), 1u);
   EXPECT_EQ(crashed->front().crashes, 3);
   EXPECT_EQ(crashed->front().attempt, 0) << "a crash is not an attempt";
+}
+
+TEST_F(JobStoreTest, ConcludingWhereTheRowLayMeetsNoOtherJobThatLiesThereNow) {
+  const auto me = start_node("a");
+  const auto first = *jobs.enqueue(make_job());
+  const auto taken = take(me);
+  ASSERT_EQ(taken.size(), 1u);
+  ASSERT_NE(taken[0].place, 0u);
+  const auto bystander = *jobs.enqueue(make_job());
+  const auto place = db.exec("SELECT ctid FROM carillon.jobs WHERE id = '" + to_string(bystander) + "'");
+  ASSERT_EQ(place.front(), '(');
+  const auto comma = place.find(',');
+  const auto there = (std::stoull(place.substr(1, comma - 1)) << 16) | std::stoull(place.substr(comma + 1));
+  ASSERT_NE(there, taken[0].place);
+  auto said = report(first, job_report::kind::succeeded);
+  said.place = there;
+  ASSERT_TRUE(jobs.conclude(me, {said}, last_batches));
+  EXPECT_EQ(jobs.find(scope::tenant(data.tenant), first)->state, job_state::succeeded);
+  EXPECT_EQ(jobs.find(scope::tenant(data.tenant), bystander)->state, job_state::available);
+}
+
+TEST_F(JobStoreTest, JobsWhoseRowsMovedSinceTheyWereReadAreConcludedAllTheSame) {
+  const auto me = start_node("a");
+  std::vector<new_job> many;
+  for (int i = 0; i < 20; ++i)
+    many.push_back(make_job());
+  ASSERT_EQ(*jobs.enqueue_many(many, std::nullopt), 20);
+  const auto taken = take(me);
+  ASSERT_EQ(taken.size(), 20u);
+  db.exec("UPDATE carillon.jobs SET updated_at = now() WHERE id < '" + to_string(taken[10].id) + "'");
+  std::vector<job_report> reports;
+  for (const auto& j : taken) {
+    reports.push_back(report(j.id, job_report::kind::succeeded));
+    reports.back().place = j.place;
+  }
+  ASSERT_TRUE(jobs.conclude(me, reports, last_batches));
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "0");
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_history WHERE state = 'succeeded'"), "20");
+}
+
+TEST_F(JobStoreTest, AJobEnqueuedAgainWhileItRanStaysWhereverItsRowLies) {
+  const auto me = start_node("a");
+  const auto id = *jobs.enqueue(make_job("again"));
+  const auto taken = take(me);
+  ASSERT_EQ(taken.size(), 1u);
+  db.exec("UPDATE carillon.jobs SET revision = revision + 1");
+  auto said = report(id, job_report::kind::succeeded);
+  said.place = taken[0].place;
+  ASSERT_TRUE(jobs.conclude(me, {said}, last_batches));
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "1");
+}
+
+TEST_F(JobStoreTest, AHintedWorkspaceIsReadWithoutTheFloodOfAnother) {
+  const auto me = start_node("a");
+  std::vector<new_job> flood;
+  for (int i = 0; i < 2'000; ++i)
+    flood.push_back(make_job());
+  ASSERT_EQ(*jobs.enqueue_many(flood, std::nullopt), 2'000);
+  auto wanted_job = make_job();
+  wanted_job.workspace = workspace_id::make();
+  const auto wanted = *jobs.enqueue(wanted_job);
+  auto hinted = query();
+  hinted.limit = 0;
+  hinted.hinted = {wanted_job.workspace};
+  auto due = jobs.take_due(me, hinted);
+  ASSERT_TRUE(due);
+  ASSERT_EQ(due->batches.size(), 1u);
+  ASSERT_EQ(due->batches[0].jobs.size(), 1u);
+  EXPECT_EQ(due->batches[0].jobs[0].id, wanted);
+  EXPECT_FALSE(due->hinted_left);
+  hinted.hinted = {data.workspace};
+  hinted.hinted_limit = 10;
+  hinted.first_batch = 2;
+  due = jobs.take_due(me, hinted);
+  ASSERT_TRUE(due);
+  EXPECT_EQ(due->batches[0].jobs.size(), 10u);
+  EXPECT_TRUE(due->hinted_left);
+  hinted.hinted = {wanted_job.workspace};
+  hinted.hinted_after = system_clock{}.now() + 1h;
+  EXPECT_TRUE(jobs.take_due(me, hinted)->batches.empty());
+}
+
+TEST_F(JobStoreTest, WhatTwoReadsOfOneTransactionFoundIsTakenOnce) {
+  const auto me = start_node("a");
+  ASSERT_TRUE(jobs.enqueue(make_job()));
+  auto both = query();
+  both.hinted = {data.workspace};
+  auto due = jobs.take_due(me, both);
+  ASSERT_EQ(due->batches.size(), 1u);
+  EXPECT_EQ(due->batches[0].jobs.size(), 1u);
+  EXPECT_EQ(db.exec("SELECT cardinality(job_ids) FROM carillon.job_manifests"), "1");
+}
+
+// Deleted jobs that an old snapshot keeps in the indexes: a read that begins
+// behind them must not meet them.
+TEST_F(JobStoreTest, AReadBehindItsCursorMeetsNoDeletedJobThatAnOldSnapshotKeeps) {
+  const auto me = start_node("a");
+  pqxx::connection reader{db.url()};
+  pqxx::work old_snapshot{reader};
+  old_snapshot.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+  old_snapshot.exec("SELECT count(*) FROM carillon.jobs");
+  auto behind = query();
+  for (int round = 0; round < 4; ++round) {
+    std::vector<new_job> many;
+    for (int i = 0; i < 2'000; ++i)
+      many.push_back(make_job());
+    ASSERT_EQ(*jobs.enqueue_many(many, std::nullopt), 2'000);
+    behind.limit = 3'000;
+    auto due = jobs.take_due(me, behind);
+    ASSERT_TRUE(due);
+    ASSERT_TRUE(due->complete);
+    behind.from = due->next;
+    std::vector<job_report> reports;
+    for (const auto& j : due->batches.at(0).jobs) {
+      reports.push_back(report(j.id, job_report::kind::succeeded));
+      reports.back().place = j.place;
+    }
+    ASSERT_EQ(reports.size(), 2'000u);
+    ASSERT_TRUE(jobs.conclude(me, reports, {behind.first_batch}));
+    behind.first_batch = due->batches.at(0).number + 1;
+  }
+  // As autovacuum leaves it: all of it dead, none of it gone.
+  {
+    pqxx::connection session{db.url()};
+    pqxx::nontransaction autocommit{session};
+    autocommit.exec("VACUUM ANALYZE carillon.jobs");
+  }
+  // A session tells what it read when it ends.
+  const auto pages_met = [&](storage::connection& done_with) {
+    done_with.reset();
+    EXPECT_TRUE(test::eventually([&] {
+      return db.exec("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                     " AND backend_type = 'client backend' AND NOT pid IN (pg_backend_pid(), "
+                     + std::to_string(reader.backendpid()) + ")")
+             == "0";
+    }));
+    return std::stoll(db.exec("SELECT heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit"
+                              " FROM pg_statio_all_tables WHERE schemaname = 'carillon' AND relname = 'jobs'"));
+  };
+  const auto before = pages_met(db.connection());
+  ASSERT_TRUE(jobs.take_due(me, behind));
+  const auto met = pages_met(db.connection()) - before;
+  EXPECT_GT(met, 0);
+  EXPECT_LT(met, 200) << "the whole of an index was read";
 }
 
 TEST_F(JobStoreTest, ADeadLetterCanBeRetriedAndASucceededJobCannot) {

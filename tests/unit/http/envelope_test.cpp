@@ -102,6 +102,19 @@ TEST(PaginatedTest, BeyondTheEndPreviousIsTheLastPage) {
   EXPECT_TRUE(r.body["links"]["next"].is_null());
 }
 
+TEST(PaginatedTest, TextIsWhatTheTreeWouldBe) {
+  const json rows = json::array({{{"a", "b\"c"}}, 2});
+  for (const auto& [page, total] : std::vector<std::pair<page_request, int>>{
+         {{1, 2}, 2}, {{1, 2}, 5}, {{2, 2}, 5}, {{3, 2}, 6}, {{1, 20}, 0}, {{9, 10}, 25}, {{10'000'000, 100}, 3}})
+    for (const auto& query : std::vector<std::map<std::string, std::string>>{
+           {}, {{"page", "2"}, {"per_page", "2"}}, {{"q[]", "a \"b\" \xc3\xa9&c"}}}) {
+      const auto shown = total == 0 || page.page > 3 ? json::array() : rows;
+      const auto req = page_of(query);
+      const auto text = paginated_text(req, shown.dump(), std::ssize(shown), page, total);
+      EXPECT_EQ(json::parse(*text.raw), paginated(req, shown, page, total).body) << *text.raw;
+    }
+}
+
 // -- problems -----------------------------------------------------------------
 
 TEST(ProblemTest, EveryCodeHasItsStatus) {

@@ -1,6 +1,8 @@
-// Lists of several callers, where the mailbox changes between two statements.
+// Lists of several callers, some of whose pages were rendered before.
 #include "http/handlers/notifications/list_notifications.hpp"
 
+#include <functional>
+#include <map>
 #include <stdexcept>
 
 #include <gtest/gtest.h>
@@ -11,18 +13,29 @@ namespace carillon::http::notifications {
 
 namespace {
 
-/// Knows of shared lists only.
-class shrinking_mailbox final : public notification_store {
+/// Knows of shared lists only: one page a mailbox.
+class known_mailboxes final : public notification_store {
 public:
-  std::vector<mailbox_index> index;
-  std::vector<versioned_notification> rows;
+  std::map<user_id, mailbox_rows> now;
+  std::vector<std::size_t> indexed; ///< Pages of each newest().
+  std::vector<std::size_t> read;    ///< Pages of each newest_rows().
+  /// What comes between the two statements.
+  std::function<void()> between = [] {};
 
   result<std::vector<mailbox_index>> newest(const scope&, const std::vector<mailbox_page>& asked) override {
-    EXPECT_EQ(asked.size(), index.size());
-    return index;
+    indexed.push_back(asked.size());
+    std::vector<mailbox_index> out;
+    for (const auto& one : asked)
+      out.push_back(now.at(one.whose.user).index);
+    between();
+    return out;
   }
-  result<std::vector<versioned_notification>> load_items(const scope&, const std::vector<mailbox_item>&) override {
-    return rows;
+  result<std::vector<mailbox_rows>> newest_rows(const scope&, const std::vector<mailbox_page>& asked) override {
+    read.push_back(asked.size());
+    std::vector<mailbox_rows> out;
+    for (const auto& one : asked)
+      out.push_back(now.at(one.whose.user));
+    return out;
   }
 
   result<notification> send(const scope&, const new_notification&, hints&) override { absent(); }
@@ -71,46 +84,90 @@ private:
 
 struct mailbox_only_store final : test::store_without_ports {
   notification_store& notifications() override {
-    return mailbox;
+    return mailboxes;
   }
-  shrinking_mailbox mailbox;
+  known_mailboxes mailboxes;
 };
 
-versioned_notification row(const std::string& title) {
-  versioned_notification out;
-  out.item.id = out.version.id = notification_id::make();
-  out.version.number = 1;
-  out.item.title = title;
-  return out;
+class SharedListsTest : public testing::Test {
+protected:
+  user_id add(const std::string& title) {
+    const auto user = user_id::make();
+    put(user, {title});
+    return user;
+  }
+
+  void put(user_id user, const std::vector<std::string>& titles) {
+    mailbox_rows page;
+    page.index = {std::to_string(++version_), std::ssize(titles)};
+    for (const auto& title : titles) {
+      page.items.emplace_back().id = notification_id::make();
+      page.items.back().title = title;
+    }
+    db_.mailboxes.now[user] = page;
+  }
+
+  /// The titles that each is shown.
+  std::vector<std::vector<std::string>> ask(const std::vector<user_id>& users) {
+    request req;
+    req.path = "/api/v1/notifications";
+    std::vector<shared_call> calls;
+    for (const auto& user : users) {
+      caller who;
+      who.user = user;
+      calls.push_back({req, who});
+    }
+    const auto answers = lists_.run(db_, calls);
+    EXPECT_TRUE(answers);
+    std::vector<std::vector<std::string>> out;
+    for (const auto& answer : *answers) {
+      const auto body = json::parse(answer.raw.value());
+      auto& titles = out.emplace_back();
+      for (const auto& item : body["data"])
+        titles.push_back(item["title"]);
+      EXPECT_EQ(body["meta"]["total"], titles.size());
+      EXPECT_EQ(body["meta"]["to"], titles.empty() ? json() : json(titles.size()));
+    }
+    return out;
+  }
+
+  using titles = std::vector<std::vector<std::string>>;
+  mailbox_only_store db_;
+  known_mailboxes& mailboxes_ = db_.mailboxes;
+  const shared_read lists_ = share_list();
+  int version_ = 0;
+};
+
+TEST_F(SharedListsTest, RowsAreReadOnceUntilTheyChange) {
+  const auto olga = add("a");
+  const auto emil = add("b");
+  EXPECT_EQ(ask({olga}), (titles{{"a"}}));
+  EXPECT_EQ(ask({olga, emil}), (titles{{"a"}, {"b"}}));
+  EXPECT_EQ(ask({emil, olga}), (titles{{"b"}, {"a"}}));
+  EXPECT_EQ(mailboxes_.read, (std::vector<std::size_t>{1, 1}));
+  EXPECT_EQ(mailboxes_.indexed, (std::vector<std::size_t>{1, 2}));
+  put(olga, {"new", "a"});
+  put(emil, {});
+  EXPECT_EQ(ask({emil, olga}), (titles{{}, {"new", "a"}}));
+  EXPECT_EQ(ask({emil, olga}), (titles{{}, {"new", "a"}}));
+  EXPECT_EQ(mailboxes_.read, (std::vector<std::size_t>{1, 1, 2}));
 }
 
-TEST(SharedListsTest, ARowThatGoesBetweenIndexAndRowsIsNeitherShownNorCounted) {
-  mailbox_only_store db;
-  const auto stays = row("stays");
-  const auto goes = row("goes");
-  db.mailbox.index = {{{stays.version, goes.version}, 2}};
-  db.mailbox.rows = {stays};
-  request req;
-  req.path = "/api/v1/notifications";
-  const auto lists = share_list();
-  for (int i = 0; i < 2; ++i) {
-    const auto answers = lists.run(db, {{req, {}}});
-    ASSERT_TRUE(answers);
-    const auto body = json::parse(answers->at(0).raw.value());
-    ASSERT_EQ(body["data"].size(), 1u);
-    EXPECT_EQ(body["data"][0]["title"], "stays");
-    EXPECT_EQ(body["meta"]["from"], 1);
-    EXPECT_EQ(body["meta"]["to"], 1);
-    EXPECT_EQ(body["meta"]["total"], 2);
-  }
-  // What was rendered then is shown again once the index says the same.
-  db.mailbox.index = {{{stays.version}, 1}};
-  db.mailbox.rows.clear();
-  const auto answers = lists.run(db, {{req, {}}});
-  ASSERT_TRUE(answers);
-  const auto body = json::parse(answers->at(0).raw.value());
-  EXPECT_EQ(body["data"].size(), 1u);
-  EXPECT_EQ(body["meta"]["to"], 1);
+TEST_F(SharedListsTest, AMailboxThatChangesBetweenIndexAndRowsIsShownAsItThenIs) {
+  const auto olga = add("a");
+  EXPECT_EQ(ask({olga}), (titles{{"a"}}));
+  put(olga, {"b", "a"});
+  mailboxes_.between = [&] { put(olga, {"c"}); };
+  EXPECT_EQ(ask({olga}), (titles{{"c"}}));
+  mailboxes_.between = [] {};
+  EXPECT_EQ(ask({olga}), (titles{{"c"}}));
+  EXPECT_EQ(mailboxes_.read, (std::vector<std::size_t>{1, 1}));
+}
+
+TEST_F(SharedListsTest, OneWhoAsksTwiceAtOnceIsShownTheSameTwice) {
+  const auto olga = add("a");
+  EXPECT_EQ(ask({olga, olga}), (titles{{"a"}, {"a"}}));
+  EXPECT_EQ(ask({olga, olga}), (titles{{"a"}, {"a"}}));
 }
 
 } // namespace

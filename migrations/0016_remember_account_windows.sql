@@ -1,4 +1,4 @@
--- 0017_remember_account_windows.sql
+-- 0016_remember_account_windows.sql
 -- Why: what is left of a network's window ("300 calls in five minutes") is known
 -- to the node that called. Once half of it is used up it is kept here as well,
 -- each time that it has halved, so that the next owner does not begin afresh.

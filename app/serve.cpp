@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -549,7 +550,6 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   caf::anon_send_exit(watcher, caf::exit_reason::user_shutdown);
   caf::anon_send_exit(node, caf::exit_reason::user_shutdown);
   network_loop.stop();
-  upload_loop.stop();
   file_loop.stop();
   if (lanes)
     lanes->stop();
@@ -560,6 +560,14 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   watcher = nullptr;
   node = nullptr;
   context.reset();
+  // Last, and not for ever: it may be reading from a disk that hangs.
+  auto uploads_ended = std::make_shared<std::promise<void>>();
+  std::thread{[&upload_loop, uploads_ended] {
+    upload_loop.stop();
+    uploads_ended->set_value();
+  }}.detach();
+  if (uploads_ended->get_future().wait_for(std::chrono::seconds{5}) != std::future_status::ready)
+    log.warn("uploads-hang", {{"left", "a file that cannot be read"}});
   log.info("stopped");
   // Everything that lasts is committed and every socket is closed; see the
   // actor system above.

@@ -20,3 +20,4 @@ CREATE TABLE carillon.prepared_media (
   PRIMARY KEY (target_id, media_id)
 );
 CREATE INDEX prepared_media_media_id_index ON carillon.prepared_media (media_id);
+CREATE INDEX prepared_media_shard_index ON carillon.prepared_media (shard);

@@ -14,9 +14,9 @@ namespace {
 
 // A row a file. `now()`, so that the index is used; the posts with files first,
 // as there may be thousands without due at once; LIMIT and OFFSET keep the rows
-// looked up one by one, where the planner would read whole tables. What was prepared counts for
-// the post as it was then, and has to hold until it is due; a failure counts
-// until it may be tried again.
+// looked up one by one, where the planner would read whole tables. What was
+// prepared counts for the post as it was then, and has to hold until it is due;
+// a failure counts until it may be tried again.
 constexpr auto select_to_prepare = R"sql(
   WITH due AS MATERIALIZED (
     SELECT p.id, p.tenant_id, p.workspace_id, p.revision, p.scheduled_at
@@ -28,6 +28,7 @@ constexpr auto select_to_prepare = R"sql(
     SELECT t.id AS target_id, t.social_account_id AS account_id, t.platform_code,
            p.tenant_id, p.workspace_id, p.revision, p.scheduled_at,
            s.platform_account_id, s.metadata ->> 'instance_url' AS instance_url, s.access_token_encrypted,
+           s.calls_limit, s.calls_left, s.calls_window_ends, s.uploads_limit, s.uploads_left, s.uploads_window_ends,
            m.id AS media_id, m.sort_order, m.storage_path, m.mime_type, m.alt_text
     FROM due p
     CROSS JOIN LATERAL (SELECT * FROM carillon.post_targets o
@@ -47,7 +48,9 @@ constexpr auto select_to_prepare = R"sql(
     SELECT DISTINCT ON (account_id) target_id, scheduled_at FROM missing ORDER BY account_id, scheduled_at, target_id)
   SELECT target_id, account_id, platform_code, tenant_id, workspace_id, revision, platform_account_id, instance_url,
          access_token_encrypted, media_id, storage_path, coalesce(mime_type, 'application/octet-stream') AS mime_type,
-         coalesce(alt_text, '') AS alt_text,
+         coalesce(alt_text, '') AS alt_text, calls_limit, calls_left, uploads_limit, uploads_left,
+         ceil(extract(epoch FROM calls_window_ends - clock_timestamp()) * 1000)::bigint AS calls_ends_in,
+         ceil(extract(epoch FROM uploads_window_ends - clock_timestamp()) * 1000)::bigint AS uploads_ends_in,
          ceil(extract(epoch FROM scheduled_at - clock_timestamp()) * 1000)::bigint AS due_in
   FROM missing
   WHERE target_id IN (SELECT target_id FROM first_of_account ORDER BY scheduled_at, target_id LIMIT $6)
@@ -67,11 +70,10 @@ constexpr auto keep_prepared_files = R"sql(
       holds_until = excluded.holds_until
 )sql";
 
-constexpr auto keep_wait_of_account = R"sql(
-  UPDATE carillon.social_accounts
-  SET calls_wait_until = coalesce(clock_timestamp() + nullif($4, 0) * interval '1 millisecond', calls_wait_until),
-      uploads_wait_until = coalesce(clock_timestamp() + nullif($5, 0) * interval '1 millisecond', uploads_wait_until)
-  WHERE id = $1 AND tenant_id = $2 AND workspace_id = $3
+// Before its files' rows: whoever deletes or changes the post locks it first.
+constexpr auto lock_post_of_target = R"sql(
+  SELECT 1 FROM carillon.posts p JOIN carillon.post_targets t ON t.post_id = p.id
+  WHERE t.id = $1 AND p.tenant_id = $2 AND p.workspace_id = $3 AND p.revision = $4 FOR SHARE OF p
 )sql";
 
 constexpr auto delete_unused_prepared = R"sql(
@@ -96,6 +98,11 @@ std::string bigint_array(const std::vector<std::int64_t>& numbers) {
 }
 
 void keep_files(pqxx::transaction_base& tx, const planned_preparation& of, const std::vector<prepared_file>& files) {
+  if (files.empty()
+      || exec_planned(tx, lock_post_of_target, to_string(of.target), to_string(of.tenant), to_string(of.workspace),
+                      of.revision)
+           .empty())
+    return;
   std::vector<std::string> ids;
   std::vector<std::string> references;
   std::vector<std::int64_t> holds;
@@ -120,6 +127,8 @@ planned_preparation publish_repository::read_preparation(const pqxx::row& row, t
   out.account.platform = parse<network>(row["platform_code"].c_str()).value_or(network::mastodon);
   out.account.instance_url = text_or_empty(row["instance_url"]);
   out.account.platform_account_id = row["platform_account_id"].as<std::string>();
+  out.known_rates.calls = read_rate_window(row, "calls");
+  out.known_rates.uploads = read_rate_window(row, "uploads");
   out.due_in = std::chrono::milliseconds{row["due_in"].as<std::int64_t>()};
   if (auto token = tokens_.decrypt(row["access_token_encrypted"].as<std::string>(), bound_to(out.account_id, "access_token")))
     out.account.access_token = std::move(*token);
@@ -170,9 +179,7 @@ result<done> publish_repository::record_preparation(const planned_preparation& o
                                                     const account_rates& told) {
   return db_.transact("record-preparation", [&](pqxx::work& tx) -> result<done> {
     keep_files(tx, of, files);
-    if (told.calls_wait.count() > 0 || told.uploads_wait.count() > 0)
-      exec_planned(tx, keep_wait_of_account, to_string(of.account_id), to_string(of.tenant), to_string(of.workspace),
-                   std::int64_t{told.calls_wait.count()}, std::int64_t{told.uploads_wait.count()});
+    keep_rates(tx, to_string(of.account_id), of.tenant, of.workspace, told);
     return done{};
   });
 }

@@ -151,8 +151,8 @@ constexpr auto keep_account_rates = R"sql(
       calls_window_ends = coalesce(clock_timestamp() + $8 * interval '1 millisecond', calls_window_ends),
       uploads_limit = coalesce($9, uploads_limit), uploads_left = coalesce($10, uploads_left),
       uploads_window_ends = coalesce(clock_timestamp() + $11 * interval '1 millisecond', uploads_window_ends)
-  FROM carillon.publish_attempts a
-  WHERE a.id = $1 AND a.tenant_id = $2 AND a.workspace_id = $3 AND s.id = a.social_account_id
+  WHERE s.id = coalesce((SELECT social_account_id FROM carillon.publish_attempts WHERE id = $1), $1)
+    AND s.tenant_id = $2 AND s.workspace_id = $3
 )sql";
 
 constexpr auto orphan_attempt
@@ -401,15 +401,6 @@ outgoing_post content_for(const post_row& post, const std::string& override_text
 /// network that honours it.
 std::string idempotency_key(const std::string& target, int revision) {
   return "carillon-" + target + "-" + std::to_string(revision);
-}
-
-/// What is kept of an account's window, while it lasts.
-std::optional<rate_window> read_rate_window(const pqxx::row& row, const std::string& counted) {
-  const auto ends_in = row[counted + "_ends_in"];
-  if (ends_in.is_null() || ends_in.as<std::int64_t>() <= 0)
-    return std::nullopt;
-  return rate_window{row[counted + "_limit"].as<std::int64_t>(), row[counted + "_left"].as<std::int64_t>(),
-                     std::chrono::milliseconds{ends_in.as<std::int64_t>()}};
 }
 
 std::string action_url(const post_row& post) {
@@ -880,7 +871,7 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
                                                            std::chrono::milliseconds call_timeout) {
   using answer = std::vector<publish_plan>;
   auto planned = db_.transact("plan-publishing", [&](pqxx::work& tx) -> result<answer> {
-    if (!hold_fence(tx, me))
+    if (!hold_fence(tx, me, plan_choice::kept))
       return fenced_out(me);
     answer out(jobs.size());
     auto active = lock_publishing(tx, jobs, out);
@@ -1034,7 +1025,7 @@ result<recorded_outcomes> publish_repository::record(const node_identity& me,
                                                      const std::vector<call_outcome>& outcomes,
                                                      const publish_rules& rules) {
   auto recorded = db_.transact("record-outcomes", [&](pqxx::work& tx) -> result<recorded_outcomes> {
-    const bool fenced = hold_fence(tx, me);
+    const bool fenced = hold_fence(tx, me, plan_choice::kept);
     std::vector<const job*> jobs;
     std::vector<attempt_id> ids;
     for (const auto& outcome : outcomes) {
@@ -1141,18 +1132,34 @@ result<publish_progress> publish_repository::record_check(
   });
 }
 
+/// What is kept of an account's window, while it lasts.
+std::optional<rate_window> publish_repository::read_rate_window(const pqxx::row& row, const std::string& counted) {
+  const auto ends_in = row[counted + "_ends_in"];
+  if (ends_in.is_null() || ends_in.as<std::int64_t>() <= 0)
+    return std::nullopt;
+  return rate_window{row[counted + "_limit"].as<std::int64_t>(), row[counted + "_left"].as<std::int64_t>(),
+                     std::chrono::milliseconds{ends_in.as<std::int64_t>()}};
+}
+
+void publish_repository::keep_rates(pqxx::transaction_base& tx, const std::string& whose, tenant_id tenant,
+                                    workspace_id workspace, const account_rates& told) {
+  if (told.is_none())
+    return;
+  const auto column = [](const std::optional<rate_window>& window, auto read) {
+    return window ? std::optional<std::int64_t>{read(*window)} : std::nullopt;
+  };
+  const auto limit = [](const rate_window& w) { return w.limit; };
+  const auto left = [](const rate_window& w) { return w.left; };
+  const auto ends_in = [](const rate_window& w) { return std::int64_t{w.ends_in.count()}; };
+  exec_planned(tx, keep_account_rates, whose, to_string(tenant), to_string(workspace),
+               std::int64_t{told.calls_wait.count()}, std::int64_t{told.uploads_wait.count()},
+               column(told.calls, limit), column(told.calls, left), column(told.calls, ends_in),
+               column(told.uploads, limit), column(told.uploads, left), column(told.uploads, ends_in));
+}
+
 result<done> publish_repository::remember_rates(const job& job, attempt_id attempt, const account_rates& told) {
   return db_.transact("remember-rates", [&](pqxx::work& tx) -> result<done> {
-    const auto column = [](const std::optional<rate_window>& window, auto read) {
-      return window ? std::optional<std::int64_t>{read(*window)} : std::nullopt;
-    };
-    const auto limit = [](const rate_window& w) { return w.limit; };
-    const auto left = [](const rate_window& w) { return w.left; };
-    const auto ends_in = [](const rate_window& w) { return std::int64_t{w.ends_in.count()}; };
-    exec_planned(tx, keep_account_rates, to_string(attempt), to_string(job.tenant), to_string(job.workspace),
-                 std::int64_t{told.calls_wait.count()}, std::int64_t{told.uploads_wait.count()},
-                 column(told.calls, limit), column(told.calls, left), column(told.calls, ends_in),
-                 column(told.uploads, limit), column(told.uploads, left), column(told.uploads, ends_in));
+    keep_rates(tx, to_string(attempt), job.tenant, job.workspace, told);
     return done{};
   });
 }

@@ -36,6 +36,10 @@ public:
                                    const std::string& reason) override;
 
 private:
+  static std::optional<rate_window> read_rate_window(const pqxx::row& row, const std::string& counted);
+  /// `whose` is an account, or an attempt at one.
+  static void keep_rates(pqxx::transaction_base& tx, const std::string& whose, tenant_id tenant,
+                         workspace_id workspace, const account_rates& told);
   planned_preparation read_preparation(const pqxx::row& row, target_id target) const;
 
   connection& db_;

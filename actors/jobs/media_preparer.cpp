@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <set>
 
 #include "actors/timer.hpp"
@@ -28,7 +29,9 @@ constexpr std::chrono::milliseconds retry_after_failure{60'000};
 struct preparation {
   planned_preparation what;
   std::vector<prepared_file> outcomes;
-  account_rates told;
+  /// Until its account is looked at again; nothing is written when no file was
+  /// tried.
+  std::chrono::milliseconds pause{0};
   lease_clock::steady::time_point deadline;
 };
 using preparation_ptr = std::shared_ptr<preparation>;
@@ -75,22 +78,43 @@ void look_soon(self_pointer self) {
 
 void start_next(self_pointer self);
 
+void let_go(self_pointer self, const preparation_ptr& p) {
+  auto& state = self->state;
+  --state.uploading;
+  if (p->pause.count() <= 0)
+    state.busy.erase(p->what.account_id);
+  else
+    self->delayed_send(self, p->pause, atom::run_v,
+                       std::make_shared<std::function<void()>>([self, account = p->what.account_id] {
+                         self->state.busy.erase(account);
+                         look_soon(self);
+                       }));
+  start_next(self);
+  if (state.planned.size() < most_at_once)
+    look_soon(self);
+}
+
 void finish(self_pointer self, const preparation_ptr& p) {
   auto& state = self->state;
+  const auto told = state.context->gateways.at(p->what.account.platform)->take_learned_rates(p->what.account);
+  if (p->outcomes.empty() && told.is_none()) {
+    let_go(self, p);
+    return;
+  }
   ask_database<done>(
     self, state.context->databases.background, "record-preparation", state.context->settings.database_timeout,
-    [p](store& db) { return db.publishing().record_preparation(p->what, p->outcomes, p->told); },
+    [p, told, heard = lease_clock::steady::now()](store& db) {
+      const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(lease_clock::steady::now() - heard);
+      return db.publishing().record_preparation(p->what, p->outcomes, told.after(age));
+    },
     [self, p](const result<done>& recorded) {
-      auto& state = self->state;
-      state.busy.erase(p->what.account_id);
-      --state.uploading;
-      if (!recorded)
-        state.context->log->warn("preparation-not-recorded",
-                                 {{"target", to_string(p->what.target)}, {"error", recorded.error().detail}});
-      start_next(self);
-      // What could not be written would be uploaded again at once.
-      if (recorded && state.planned.size() < most_at_once)
-        look_soon(self);
+      if (!recorded) {
+        self->state.context->log->warn("preparation-not-recorded",
+                                       {{"target", to_string(p->what.target)}, {"error", recorded.error().detail}});
+        // It would be uploaded again at once.
+        p->pause = std::max(p->pause, retry_after_failure);
+      }
+      let_go(self, p);
     });
 }
 
@@ -107,16 +131,20 @@ void take(self_pointer self, const preparation_ptr& p, const result<std::string>
     upload_next(self, p);
     return;
   }
-  ++state.failed_total;
   const auto& why = said.error();
+  if (why.code == errc::cancelled) {
+    // Not tried: its server is down, or its rates are for posts that are due.
+    p->pause = std::max(retry_after_failure, why.retry_after.value_or(std::chrono::milliseconds{0}));
+    finish(self, p);
+    return;
+  }
+  ++state.failed_total;
   state.context->log->info("media-not-prepared", {{"target", to_string(p->what.target)},
                                                   {"code", std::string{to_string(why.code)}},
                                                   {"error", why.detail}});
   // What was refused for good is left to the due call, which says so.
   if (why.code != errc::permanent && why.code != errc::unauthorized)
     outcome.holds = std::max(retry_after_failure, why.retry_after.value_or(std::chrono::milliseconds{0}));
-  if (why.code == errc::throttled)
-    p->told = gateway->take_learned_rates(p->what.account);
   p->outcomes.push_back(std::move(outcome));
   finish(self, p);
 }
@@ -130,7 +158,8 @@ void upload_next(self_pointer self, const preparation_ptr& p) {
     return;
   }
   state.context->gateways.at(p->what.account.platform)
-    ->prepare_media({p->what.account, p->what.workspace, p->what.files[i].media, std::min(left, longest_upload)},
+    ->prepare_media({p->what.account, p->what.workspace, p->what.files[i].media, p->what.known_rates,
+                     std::min(left, longest_upload)},
                     [handle = media_preparer_actor{self}, self, p](const result<std::string>& said) {
                       caf::anon_send(handle, atom::run_v, std::make_shared<std::function<void()>>([self, p, said] {
                                        take(self, p, said);
@@ -148,10 +177,20 @@ void start_next(self_pointer self) {
   }
 }
 
+/// Those that were not begun.
+void drop_planned(media_preparer_state& state, const std::function<bool(const planned_preparation&)>& unwanted) {
+  std::erase_if(state.planned, [&](const preparation_ptr& p) {
+    const bool drop = unwanted(p->what);
+    if (drop)
+      state.busy.erase(p->what.account_id);
+    return drop;
+  });
+}
+
 void take_planned(self_pointer self, std::vector<planned_preparation> found) {
   auto& state = self->state;
   for (auto& one : found) {
-    if (!state.busy.insert(one.account_id).second)
+    if (!state.owned.contains(shard_of(one.workspace)) || !state.busy.insert(one.account_id).second)
       continue;
     auto p = std::make_shared<preparation>();
     p->deadline = lease_clock::steady::now() + one.due_in;
@@ -168,12 +207,17 @@ void look(self_pointer self) {
     return;
   }
   auto networks = networks_of(*state.context);
+  if (networks.empty())
+    drop_planned(state, [](const planned_preparation&) { return true; });
   if (!state.me || state.owned.empty() || networks.empty() || state.planned.size() >= most_at_once
       || state.context->lease.remaining().count() <= 0)
     return;
   state.looking = true;
   state.again = false;
   const auto begun = clock_now(self);
+  auto widest = std::chrono::milliseconds{0};
+  for (const auto& one : networks)
+    widest = std::max(widest, one.ahead);
   state.next_look = begun + shortest_pause;
   ask_database<std::vector<planned_preparation>>(
     self, state.context->databases.background, "plan-preparations", state.context->settings.database_timeout,
@@ -183,9 +227,17 @@ void look(self_pointer self) {
      are_objects = state.context->settings.publishing.media_are_objects](store& db) {
       return db.publishing().plan_preparations(me, shards, networks, busy, limit, are_objects);
     },
-    [self, begun](result<std::vector<planned_preparation>> planned) {
+    [self, begun, widest, asked_as = state.me->incarnation](result<std::vector<planned_preparation>> planned) {
       auto& state = self->state;
       state.looking = false;
+      if (!state.me || state.me->incarnation != asked_as) {
+        if (state.again)
+          look_soon(self);
+        return;
+      }
+      // The sweep alone would miss posts whose window is shorter.
+      if (widest < 2 * state.context->settings.publish_sweep_every)
+        state.timer.arm(self, std::max(widest / 2, shortest_pause));
       state.next_look = std::max(state.next_look, begun + pause_for_look * (clock_now(self) - begun));
       if (planned)
         take_planned(self, std::move(*planned));
@@ -218,16 +270,16 @@ media_preparer_actor::behavior_type media_preparer(self_pointer self, engine_con
       look_soon(self);
     },
     [self](atom::drain, const shard_list& shards) {
+      auto& state = self->state;
       for (const auto shard : shards)
-        self->state.owned.erase(shard);
+        state.owned.erase(shard);
+      drop_planned(state, [&](const planned_preparation& one) { return !state.owned.contains(shard_of(one.workspace)); });
     },
     [self](atom::lost) {
       auto& state = self->state;
       state.me.reset();
       state.owned.clear();
-      for (const auto& p : state.planned)
-        state.busy.erase(p->what.account_id);
-      state.planned.clear();
+      drop_planned(state, [](const planned_preparation&) { return true; });
     },
     [self](atom::hint, std::int64_t in_milliseconds) {
       // Later ones are found by the sweep before their time.

@@ -163,7 +163,10 @@ void remember_rates(self_pointer self, const run_ptr& r, attempt_id attempt, con
   auto& state = self->state;
   ask_database<done>(
     self, state.context->databases.background, "remember-rates", state.context->settings.database_timeout,
-    [job = r->job, attempt, told](store& db) { return db.publishing().remember_rates(job->work(), attempt, told); },
+    [job = r->job, attempt, told, heard = lease_clock::steady::now()](store& db) {
+      const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(lease_clock::steady::now() - heard);
+      return db.publishing().remember_rates(job->work(), attempt, told.after(age));
+    },
     [log = state.context->log, attempt](const result<done>& kept) {
       if (!kept)
         log->warn("account-rates-not-kept", {{"attempt", to_string(attempt)}, {"error", kept.error().detail}});

@@ -46,6 +46,7 @@ struct planned_preparation {
   target_id target{};
   int revision = 1;
   account_credentials account;
+  account_rates known_rates{};
   std::vector<file> files;
   std::chrono::milliseconds due_in{0};
 };

@@ -2,6 +2,7 @@
 // outbound/social/<network>/.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -57,6 +58,18 @@ struct account_rates {
   bool is_none() const noexcept {
     return calls_wait.count() <= 0 && uploads_wait.count() <= 0 && !calls && !uploads;
   }
+
+  /// What holds of it so much later.
+  account_rates after(std::chrono::milliseconds elapsed) const noexcept {
+    constexpr std::chrono::milliseconds none{0};
+    account_rates out = *this;
+    out.calls_wait = std::max(none, calls_wait - elapsed);
+    out.uploads_wait = std::max(none, uploads_wait - elapsed);
+    for (auto* window : {&out.calls, &out.uploads})
+      if (*window && ((*window)->ends_in -= elapsed) <= none)
+        window->reset();
+    return out;
+  }
 };
 
 struct outgoing_post {
@@ -89,11 +102,16 @@ struct outgoing_post {
   std::chrono::milliseconds timeout{30'000};
 };
 
+/// In bytes: what a network calls a file is kept.
+inline constexpr std::size_t longest_media_reference = 10'000;
+
 /// One file of a post, to be uploaded before the post is due.
 struct early_upload {
   account_credentials account;
   workspace_id workspace{};
   outgoing_media media;
+  /// As outgoing_post::known_rates.
+  account_rates known_rates{};
   /// The whole call ends within this time.
   std::chrono::milliseconds timeout{30'000};
 };

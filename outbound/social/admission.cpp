@@ -26,6 +26,7 @@ result<rate_budgets::permit> admit_early(const social_http& http, rate_budgets& 
   outgoing_post asks;
   asks.account = what.account;
   asks.workspace = what.workspace;
+  asks.known_rates = what.known_rates;
   costs.is_early = true;
   return rates.admit(asks, costs);
 }

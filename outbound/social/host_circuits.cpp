@@ -160,9 +160,15 @@ void social_http::send_file(http_request request, http_client::callback done) co
   auto url = request.url;
   uploads_->send(std::move(request),
                  [waiting, circuits = circuits_, url = std::move(url), &back = loop()](http_response response) {
-                   circuits->learn(url, response);
+                   // No answer may be the disk's fault: that says nothing of the server.
+                   if (response.answered())
+                     circuits->learn(url, response);
                    auto kept = std::make_shared<http_response>(std::move(response));
-                   back.after(milliseconds{0}, [waiting, kept](bool) { waiting->take(std::move(*kept)); });
+                   // When that loop has been stopped, the call's own timer has ended the call.
+                   back.after(milliseconds{0}, [waiting, kept](bool runs) {
+                     if (runs)
+                       waiting->take(std::move(*kept));
+                   });
                  });
   loop().after(time_is_over, [waiting](bool) {
     http_response silent;

@@ -208,7 +208,12 @@ private:
   void next() override {
     if (is_late())
       return fail(out_of_time("the upload"));
-    upload(what_.media, [this](const json& blob) { done_(blob.dump(-1, ' ', false, json::error_handler_t::replace)); });
+    upload(what_.media, [this](const json& blob) {
+      auto reference = blob.dump(-1, ' ', false, json::error_handler_t::replace);
+      if (reference.size() > longest_media_reference || !bluesky::read_reference(reference))
+        return fail({errc::permanent, "the PDS names an uploaded file in a way that cannot be kept", {}, {}});
+      done_(std::move(reference));
+    });
   }
 
   void fail(failure f) override {

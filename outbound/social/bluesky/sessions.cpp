@@ -1,5 +1,6 @@
 #include "outbound/social/bluesky/sessions.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <openssl/sha.h>
@@ -10,6 +11,9 @@ namespace {
 
 /// A token that ends sooner than this is not used any more.
 constexpr std::chrono::seconds shortest_use{60};
+constexpr std::chrono::seconds longest_request{10};
+/// A request that ends with its asker's time says more of why than a timer.
+constexpr std::chrono::milliseconds answer_first{100};
 
 std::string session_key(const account_credentials& account) {
   std::string digest(SHA256_DIGEST_LENGTH, '\0');
@@ -36,16 +40,28 @@ void sessions::ask(const account_credentials& account, std::chrono::milliseconds
   const bool lasts = !known.current.expires_at || *known.current.expires_at > clock_.now() + shortest_use;
   if (known.is_usable && lasts)
     return done(known.current);
-  known.waiting.push_back(std::move(done));
-  if (known.is_asking)
-    return;
+  auto waiting = std::make_shared<waiter>(waiter{std::move(done), std::chrono::steady_clock::now() + timeout});
+  known.waiting.push_back(waiting);
+  http_.loop().after(timeout + answer_first, [waiting](bool runs) {
+    if (runs && waiting->done)
+      std::exchange(waiting->done, nullptr)(out_of_time("a session was made"));
+  });
+  if (!known.is_asking)
+    make(account, known);
+}
+
+void sessions::make(const account_credentials& account, entry& known) {
   known.is_asking = true;
   known.is_usable = false;
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const auto now = std::chrono::steady_clock::now();
+  known.asks_until = now;
+  for (const auto& one : known.waiting)
+    known.asks_until = std::max(known.asks_until, std::min(one->deadline, now + longest_request));
+  known.is_cut_short = known.asks_until < now + longest_request;
   if (known.current.refresh_token.empty())
-    create(account, deadline);
+    create(account, known.asks_until);
   else
-    refresh(account, deadline);
+    refresh(account, known.asks_until);
 }
 
 void sessions::forget_access(const account_credentials& account, const std::string& access_token) {
@@ -89,10 +105,22 @@ void sessions::finish(const account_credentials& account, result<session> outcom
     known.current = *outcome;
   else if (outcome.error().code == errc::unauthorized)
     known.current = {};
+  auto waiting = std::exchange(known.waiting, {});
+  std::erase_if(waiting, [](const auto& one) { return !one->done; });
+  // Whoever joined a request that had less time than he has: it says nothing.
+  const auto now = std::chrono::steady_clock::now();
+  if (!outcome && known.is_cut_short && now >= known.asks_until)
+    std::erase_if(waiting, [&](const auto& one) {
+      const bool goes_on = one->deadline > now + answer_first && outcome.error().code != errc::unauthorized;
+      if (goes_on)
+        known.waiting.push_back(one);
+      return goes_on;
+    });
+  if (!known.waiting.empty())
+    make(account, known);
   // A callback may ask again.
-  const auto waiting = std::exchange(known.waiting, {});
-  for (const auto& done : waiting)
-    done(outcome);
+  for (const auto& one : waiting)
+    std::exchange(one->done, nullptr)(outcome);
 }
 
 void sessions::make_room() {

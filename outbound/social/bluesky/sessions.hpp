@@ -30,24 +30,34 @@ public:
   sessions(social_http http, const clock_port& clock) : http_(std::move(http)), clock_(clock) {
   }
 
-  /// A session whose access token is not known to be over. Failures:
-  /// unauthorized (the password is refused), throttled, transient, permanent.
+  /// A session whose access token is not known to be over, within `timeout`
+  /// whoever asked first and for how long. Failures: unauthorized (the password is refused), throttled,
+  /// transient, permanent.
   void ask(const account_credentials& account, std::chrono::milliseconds timeout, callback done);
 
   /// The PDS refuses this access token: the next one who asks gets another.
   void forget_access(const account_credentials& account, const std::string& access_token);
 
 private:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  struct waiter {
+    callback done; ///< Null once it was called.
+    time_point deadline{};
+  };
   struct entry {
     session current;
     bool is_usable = false;
     bool is_asking = false;
-    std::vector<callback> waiting;
+    time_point asks_until{};
+    bool is_cut_short = false; ///< Nobody who waited had time for a whole request.
+    std::vector<std::shared_ptr<waiter>> waiting;
   };
   static constexpr std::size_t most_entries = 50'000;
 
-  void refresh(const account_credentials& account, std::chrono::steady_clock::time_point deadline);
-  void create(const account_credentials& account, std::chrono::steady_clock::time_point deadline);
+  void make(const account_credentials& account, entry& known);
+  void refresh(const account_credentials& account, time_point deadline);
+  void create(const account_credentials& account, time_point deadline);
   void finish(const account_credentials& account, result<session> outcome);
   void make_room();
 

@@ -200,6 +200,18 @@ TEST_F(PreparedMediaTest, WhatANetworkAskedOfAnAccountWhileItWasPreparedIsKept) 
   EXPECT_THAT(wanted(), IsEmpty());
 }
 
+TEST_F(PreparedMediaTest, WhatIsLeftOfAWindowAfterAnUploadIsKnownToTheNextOne) {
+  data.add_target(add_post(), data.add_account(data.workspace));
+  const auto planned = wanted().at(0);
+  EXPECT_TRUE(planned.known_rates.is_none());
+  ASSERT_TRUE(publishing.record_preparation(planned, {}, {.uploads = rate_window{30, 4, 600s}}));
+  const auto next = wanted().at(0);
+  EXPECT_FALSE(next.known_rates.calls);
+  ASSERT_TRUE(next.known_rates.uploads);
+  EXPECT_EQ(next.known_rates.uploads->left, 4);
+  EXPECT_GT(next.known_rates.uploads->ends_in, 300s);
+}
+
 TEST_F(PreparedMediaTest, AWaitForUploadsDoesNotHoldBackAPostThatHasNothingToUpload) {
   const auto post = add_post();
   data.add_target(post, data.add_account(data.workspace));

@@ -217,6 +217,53 @@ TEST_F(BlueskyGatewayTest, AnotherPasswordSharesNoSessionNotEvenOneThatIsBeingMa
   EXPECT_TRUE(test::eventually([&] { return published == 1 && refused == 1; }));
 }
 
+TEST_F(BlueskyGatewayTest, WhoeverWaitsForASessionWithOthersIsAnsweredInItsOwnTime) {
+  std::atomic<int> asked{0};
+  scripted_server server{[&](scripted_exchange& e) {
+    scripted_request q;
+    while (e.receive(q)) {
+      ++asked;
+      return e.hang();
+    }
+  }};
+  std::atomic<bool> patient_is_answered{false};
+  auto patient = post(server.url());
+  patient.timeout = 120s;
+  gateway.publish(patient, [&](const result<public_post>&) { patient_is_answered = true; });
+  ASSERT_TRUE(test::eventually([&] { return asked == 1; }));
+  auto hasty = post(server.url(), "Theirs", "key-2");
+  hasty.timeout = 200ms;
+  EXPECT_EQ(failure_of(publish(hasty)).code, errc::transient);
+  EXPECT_FALSE(patient_is_answered);
+  EXPECT_EQ(asked, 1) << "they share the request";
+  EXPECT_TRUE(test::eventually([&] { return patient_is_answered.load(); })) << "a session that is not made ends too";
+}
+
+TEST_F(BlueskyGatewayTest, WhoeverJoinsARequestForASessionThatHasLessTimeGoesOnWithoutIt) {
+  std::atomic<int> asked{0};
+  scripted_server server{[&](scripted_exchange& e) {
+    scripted_request q;
+    while (e.receive(q)) {
+      if (q.line.find("putRecord") != std::string::npos)
+        e.send(stored_answer);
+      else if (++asked == 1)
+        return e.hang();
+      else
+        e.send(http_answer(200, session_json("access")));
+    }
+  }};
+  auto hasty = post(server.url(), "Theirs", "key-2");
+  hasty.timeout = 1s;
+  std::atomic<int> refused{0};
+  gateway.publish(hasty, [&](const result<public_post>& r) { refused += r ? 0 : 1; });
+  ASSERT_TRUE(test::eventually([&] { return asked == 1; }));
+  auto patient = post(server.url());
+  patient.timeout = 25s;
+  const auto out = publish(patient);
+  EXPECT_TRUE(out) << out.error().detail;
+  EXPECT_EQ(refused, 1);
+}
+
 TEST_F(BlueskyGatewayTest, AMentionThatCannotBeLookedUpStaysTextAndThePostGoesOut) {
   const auto text = std::string{"Thanks to @somebody.example"};
   for (const auto& lookup : {http_answer(500), http_answer(502, "<html>"), xrpc_answer(429, "RateLimitExceeded"), http_answer(404),

@@ -22,6 +22,8 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 constexpr auto preparer_patience = 30s;
+/// Of the workspace that all posts of these tests are of.
+const shard_id preparer_shard = shard_of(workspace_id{});
 
 /// What happens, in order, until a test has seen what it waits for.
 class preparer_events {
@@ -172,7 +174,8 @@ public:
   std::string hanging_path;
 
   void answer_hanging() {
-    std::exchange(hanging_, nullptr)(std::string{"late"});
+    for (const auto& done : std::exchange(hanging_, {}))
+      done(std::string{"late"});
   }
 
   network platform() const noexcept override {
@@ -183,7 +186,7 @@ public:
   }
   void prepare_media(early_upload what, prepare_callback done) override {
     if (what.media.path == hanging_path) {
-      hanging_ = std::move(done);
+      hanging_.push_back(std::move(done));
       events_.add("upload " + what.media.path);
       return;
     }
@@ -205,7 +208,7 @@ public:
 
 private:
   preparer_events& events_;
-  prepare_callback hanging_;
+  std::vector<prepare_callback> hanging_;
 };
 
 class preparer_log final : public logger {
@@ -232,7 +235,7 @@ protected:
                                 .make_store = [this] { return std::make_unique<preparing_only>(store); },
                                 .log = &log});
     preparer = spawn_media_preparer(system, context);
-    caf::anon_send(preparer, atom::gained_v, node_identity{"a", 1}, shard_list{1, 2});
+    caf::anon_send(preparer, atom::gained_v, node_identity{"a", 1}, shard_list{preparer_shard});
   }
 
   preparer_events events;
@@ -298,6 +301,33 @@ TEST_F(MediaPreparerTest, AFailureEndsThePostsTurnAndIsTriedAgainWhenItMayHelp) 
   EXPECT_EQ(recorded.at("refused").at(0).holds, 12min) << "the due call says so";
 }
 
+TEST_F(MediaPreparerTest, WhatWasNotTriedIsNotWrittenAndItsAccountIsLeftAlone) {
+  const auto account = social_account_id::make();
+  store.put("held-back", account, {"cancelled"});
+  store.put("next", account, {"a"});
+  gateway->failures = {{"cancelled", {errc::cancelled, "the server does not answer", {}, 5s}}};
+  start();
+  ASSERT_TRUE(events.wait_for("upload cancelled"));
+  store.put("other", social_account_id::make(), {"b"});
+  caf::anon_send(preparer, atom::sweep_v);
+  ASSERT_TRUE(events.wait_for("recorded other"));
+  EXPECT_EQ(events.count("recorded held-back"), 0);
+  EXPECT_EQ(events.count("upload a"), 0);
+}
+
+TEST_F(MediaPreparerTest, WhatIsPlannedForShardsThatAreGivenAwayIsNotBegun) {
+  gateway->hanging_path = "hangs";
+  for (int i = 0; i < 16; ++i)
+    store.put("at-work", social_account_id::make(), {"hangs"});
+  store.put("planned", social_account_id::make(), {"a"});
+  start();
+  ASSERT_TRUE(events.wait_for("upload hangs", 16));
+  caf::anon_send(preparer, atom::drain_v, shard_list{preparer_shard});
+  gateway->answer_hanging();
+  ASSERT_TRUE(events.wait_for("recorded at-work", 16));
+  EXPECT_EQ(events.count("upload a"), 0);
+}
+
 TEST_F(MediaPreparerTest, SwitchedOffNothingIsLookedForAndTheSweepStillForgets) {
   store.put("one", social_account_id::make(), {"a"});
   start(0ms);
@@ -326,7 +356,7 @@ TEST_F(MediaPreparerTest, WithoutAShardOrALeaseNothingIsUploaded) {
   store.put("two", social_account_id::make(), {"b"});
   caf::anon_send(preparer, atom::sweep_v);
   caf::anon_send(preparer, atom::gained_v, node_identity{"a", 2}, shard_list{});
-  caf::anon_send(preparer, atom::gained_v, node_identity{"a", 2}, shard_list{3});
+  caf::anon_send(preparer, atom::gained_v, node_identity{"a", 2}, shard_list{preparer_shard});
   caf::anon_send(preparer, atom::sweep_v);
   ASSERT_TRUE(events.wait_for("forget"));
   EXPECT_EQ(events.count("forget"), 1) << "only once it has a shard";

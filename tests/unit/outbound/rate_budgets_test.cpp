@@ -229,6 +229,17 @@ TEST_F(RateBudgetsTest, WhatIsRememberedHoldsForANodeThatHasHeardNothingItself) 
   EXPECT_TRUE(admit(post("2")));
 }
 
+TEST_F(RateBudgetsTest, WhatIsRememberedAgesUntilItIsWritten) {
+  const account_rates told{.calls_wait = 60s, .calls = rate_window{300, 7, 90s}, .uploads = rate_window{30, 1, 20s}};
+  const auto later = told.after(30s);
+  EXPECT_EQ(later.calls_wait, 30s);
+  ASSERT_TRUE(later.calls);
+  EXPECT_EQ(later.calls->ends_in, 60s);
+  EXPECT_EQ(later.calls->left, 7);
+  EXPECT_FALSE(later.uploads) << "that window is over";
+  EXPECT_TRUE(told.after(90s).is_none());
+}
+
 TEST_F(RateBudgetsTest, OfOneWindowTheSmallerRestCountsAndOfTwoTheOneThatWasHeard) {
   hear(100, 300s, 300);
   auto next = post("1");

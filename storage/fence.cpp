@@ -11,17 +11,10 @@ constexpr auto lock_incarnation = R"sql(
   WHERE node = $1 AND incarnation = $2 AND ended_at IS NULL FOR SHARE
 )sql";
 
-constexpr auto lock_incarnation_and_keep_plans = R"sql(
-  SELECT set_config('plan_cache_mode', 'force_generic_plan', true) FROM carillon.node_incarnations
-  WHERE node = $1 AND incarnation = $2 AND ended_at IS NULL FOR SHARE
-)sql";
-
 } // namespace
 
-bool hold_fence(pqxx::transaction_base& tx, const node_identity& me, plan_choice plans) {
-  return !exec_planned(tx, plans == plan_choice::kept ? lock_incarnation_and_keep_plans : lock_incarnation, me.node,
-                       me.incarnation)
-            .empty();
+bool hold_fence(pqxx::transaction_base& tx, const node_identity& me) {
+  return !exec_planned(tx, lock_incarnation, me.node, me.incarnation).empty();
 }
 
 failure fenced_out(const node_identity& me) {

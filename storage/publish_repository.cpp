@@ -871,7 +871,7 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
                                                            std::chrono::milliseconds call_timeout) {
   using answer = std::vector<publish_plan>;
   auto planned = db_.transact("plan-publishing", [&](pqxx::work& tx) -> result<answer> {
-    if (!hold_fence(tx, me, plan_choice::kept))
+    if (!hold_fence(tx, me))
       return fenced_out(me);
     answer out(jobs.size());
     auto active = lock_publishing(tx, jobs, out);
@@ -1025,7 +1025,7 @@ result<recorded_outcomes> publish_repository::record(const node_identity& me,
                                                      const std::vector<call_outcome>& outcomes,
                                                      const publish_rules& rules) {
   auto recorded = db_.transact("record-outcomes", [&](pqxx::work& tx) -> result<recorded_outcomes> {
-    const bool fenced = hold_fence(tx, me, plan_choice::kept);
+    const bool fenced = hold_fence(tx, me);
     std::vector<const job*> jobs;
     std::vector<attempt_id> ids;
     for (const auto& outcome : outcomes) {

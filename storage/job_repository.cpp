@@ -219,8 +219,9 @@ constexpr auto count_last_attempt
   = "UPDATE carillon.jobs SET attempt = attempt + 1 WHERE id = $1";
 
 // Jobs of these shards in manifests of ended incarnations. Only one that had
-// its node for itself is charged; one that was alone in its manifest beside
-// others is watched more closely the next time.
+// its node for itself is charged; a suspect that was alone in its manifest
+// beside others is watched more closely the next time. Alone by chance, as many
+// are that hints named, is no reason.
 constexpr auto adopt_orphans = R"sql(
   WITH found AS (
     SELECT m.incarnation, unnest(m.job_ids) AS id, cardinality(m.job_ids) AS beside
@@ -228,10 +229,12 @@ constexpr auto adopt_orphans = R"sql(
     WHERE i.ended_at IS NOT NULL),
   crowd AS (SELECT incarnation, count(DISTINCT id) AS jobs FROM found GROUP BY incarnation),
   orphan AS (
-    SELECT f.id, max((c.jobs = 1)::int) AS charged, max(CASE WHEN f.beside = 1 THEN 2 ELSE 1 END) AS suspicion
+    SELECT f.id, max((c.jobs = 1)::int) AS charged, min(f.beside) AS beside
     FROM found f JOIN crowd c USING (incarnation) GROUP BY f.id)
   UPDATE carillon.jobs j
-  SET suspicion = greatest(j.suspicion, orphan.suspicion), crashes = crashes + orphan.charged, updated_at = now()
+  SET suspicion = greatest(j.suspicion,
+                           CASE WHEN orphan.beside = 1 AND (j.suspicion > 0 OR orphan.charged = 1) THEN 2 ELSE 1 END),
+      crashes = crashes + orphan.charged, updated_at = now()
   FROM orphan WHERE j.id = orphan.id AND j.shard = ANY($1::smallint[])
   RETURNING j.id
 )sql";

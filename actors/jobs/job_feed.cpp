@@ -36,6 +36,9 @@ constexpr std::size_t most_hinted = 64;
 /// an old snapshot keeps it in the indexes: then they take at most a twentieth
 /// of the time.
 constexpr int backward_share = 20;
+/// But a sweep begins before the time that the next one looks back to is over.
+constexpr milliseconds longest_sweep_pause = sweep_look_back - milliseconds{2'000};
+constexpr milliseconds longest_full_pause{60'000};
 /// A read at a hint also meets what is in hand already. With little in hand
 /// each hint is acted on at once; with more, those of a burst share their
 /// reads, and reading takes at most a fifth of the time, with much in hand a
@@ -110,6 +113,8 @@ struct job_feed_state {
   /// with the number of the newest read that had begun by then.
   std::unordered_map<job_id, std::uint64_t> let_go;
   std::uint64_t reads_begun = 0;
+  std::uint64_t newest_read = 0;
+  std::uint64_t newest_hinted_read = 0;
   std::set<workspace_id> parked;
   time_point next_full_read{};
   time_point next_sweep{};
@@ -133,10 +138,12 @@ struct job_feed_state {
   bool is_reading() const {
     return reading || reading_hinted;
   }
-  std::uint64_t begin_read() {
-    if (!is_reading())
-      let_go.clear();
-    return ++reads_begun;
+  /// Of the two kinds of read, neither of which ever waits for the other.
+  std::uint64_t begin_read(std::uint64_t& mine, std::uint64_t other_under_way) {
+    mine = ++reads_begun;
+    const auto oldest = other_under_way == 0 ? mine : other_under_way;
+    std::erase_if(let_go, [&](const auto& entry) { return entry.second < oldest; });
+    return mine;
   }
   bool was_let_go(const job_id& id, std::uint64_t since_read) const {
     const auto i = let_go.find(id);
@@ -311,8 +318,10 @@ void write_conclusions(self_pointer self) {
     [self, reports, finished](result<concluded_jobs> concluded) {
       auto& state = self->state;
       state.concluding = false;
-      if (!state.me)
+      if (!state.me) {
+        check_drained(self);
         return;
+      }
       if (!concluded && concluded.error().code != errc::cancelled) {
         state.context->log->warn("conclude-failed", {{"error", concluded.error().detail}});
         state.reports.insert(state.reports.begin(), reports->begin(), reports->end());
@@ -427,7 +436,8 @@ void start_jobs(self_pointer self) {
     return;
   const auto now = clock_now(self);
   job_handout out;
-  for (const auto& work : state.queue.pop(now, static_cast<std::size_t>(state.context->hot.jobs_max_in_flight.load())))
+  const auto most = static_cast<std::size_t>(std::max(0, state.context->hot.jobs_max_in_flight.load()));
+  for (const auto& work : state.queue.pop(now, most > state.running ? most - state.running : 0))
     out.jobs.push_back(begin_run(self, work, now));
   if (!out.jobs.empty())
     self->send(state.region, atom::job_v, std::move(out));
@@ -542,7 +552,7 @@ void read_due(self_pointer self, read_kind how) {
     return;
   }
   state.last_read = now;
-  const auto read = state.begin_read();
+  const auto read = state.begin_read(state.newest_read, state.reading_hinted ? state.newest_hinted_read : 0);
   state.reading = true;
   auto query = std::make_shared<due_query>(make_query(self, how, room));
   // A read that goes on where the last one ended meets nothing in hand.
@@ -559,10 +569,11 @@ void read_due(self_pointer self, read_kind how) {
       state.reading = false;
       const auto now = clock_now(self);
       state.read_took = now - state.last_read;
-      if (how == read_kind::full)
-        state.next_full_read = std::max(state.next_full_read, now + (backward_share - 1) * state.read_took);
-      if (how == read_kind::sweep)
-        state.next_sweep = now + (backward_share - 1) * state.read_took;
+      const time_point::duration pause = (backward_share - 1) * state.read_took;
+      if (due && how == read_kind::full)
+        state.next_full_read = std::max(state.next_full_read, now + std::min<time_point::duration>(pause, longest_full_pause));
+      if (due && how == read_kind::sweep)
+        state.next_sweep = now + std::min<time_point::duration>(pause, longest_sweep_pause);
       if (!state.me || state.me->incarnation != asked_as) {
         check_drained(self);
         return;
@@ -596,7 +607,7 @@ void read_hinted(self_pointer self) {
     state.hinted.clear();
     return;
   }
-  const auto read = state.begin_read();
+  const auto read = state.begin_read(state.newest_hinted_read, state.reading ? state.newest_read : 0);
   state.reading_hinted = true;
   auto query = std::make_shared<due_query>();
   query->shards = list_of(state.owned);
@@ -622,6 +633,7 @@ void read_hinted(self_pointer self) {
       auto& state = self->state;
       state.reading_hinted = false;
       if (!state.me || state.me->incarnation != asked_as) {
+        read_hinted(self);
         check_drained(self);
         return;
       }
@@ -823,7 +835,10 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
     },
     [self](atom::hint, const hint& h) {
       auto& state = self->state;
-      if (state.queue.held(h.workspace) >= enough_in_hand || state.hinted.size() >= most_hinted) {
+      // A reserve for what is hinted at, so that a full hand does not delay it.
+      const auto most = static_cast<std::size_t>(std::max(0, state.context->hot.jobs_max_in_flight.load()));
+      if (state.queue.held(h.workspace) >= enough_in_hand || state.hinted.size() >= most_hinted
+          || state.in_hand.size() >= most + most / 4) {
         read_due(self, read_kind::next);
         return;
       }

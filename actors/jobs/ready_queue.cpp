@@ -135,6 +135,10 @@ struct ready_queue::impl {
   std::priority_queue<wake, std::vector<wake>, std::greater<>> sleeping;
   std::map<std::string, bool, std::less<>> paused_queues;
   std::size_t waiting = 0;
+  std::array<std::size_t, priority_levels> running_at{};
+  std::optional<time_point> rush_began;
+  /// When those that a rush holds back go on at the latest.
+  std::optional<time_point> rush_ends;
 
   workspace_entry& workspace_of(const workspace_id& id) {
     auto& entry = workspaces[id];
@@ -163,14 +167,14 @@ struct ready_queue::impl {
     return static_cast<std::size_t>(std::max(0, workspace.cap.value_or(limits.running_per_workspace)));
   }
 
-  static int level(const lane& l) {
-    return std::clamp(l.key.priority, 0, priority_levels - 1);
+  static std::size_t level_of(int priority) {
+    return static_cast<std::size_t>(std::clamp(priority, 0, priority_levels - 1));
   }
 
   void enter_ring(lane& l) {
     l.where = place::ring;
     l.served = 0;
-    rings[static_cast<std::size_t>(level(l))].push_back(&l);
+    rings[level_of(l.key.priority)].push_back(&l);
   }
 
   void release(std::deque<lane*>& held_back, std::size_t count) {
@@ -222,6 +226,15 @@ struct ready_queue::impl {
       return true;
     }
     return false;
+  }
+
+  /// Whether those that wait give way to more urgent ones that run.
+  bool gives_way(time_point now) {
+    if (!rush_began)
+      rush_began = now;
+    const auto ends = *rush_began + limits.longest_rush;
+    rush_ends = ends > now ? std::optional{ends} : std::nullopt;
+    return rush_ends.has_value();
   }
 
   void wake_sleepers(time_point now) {
@@ -344,8 +357,17 @@ void ready_queue::push(item next) {
 std::vector<ready_queue::item> ready_queue::pop(time_point now, std::size_t room) {
   auto& q = *impl_;
   q.wake_sleepers(now);
+  q.rush_ends.reset();
   std::vector<item> out;
-  for (auto& ring : q.rings) {
+  std::size_t ahead = 0;
+  bool is_rush = false;
+  for (std::size_t level = 0; level < q.rings.size(); ++level) {
+    auto& ring = q.rings[level];
+    if (!ring.empty() && ahead >= q.limits.rush) {
+      is_rush = true;
+      if (q.gives_way(now))
+        break;
+    }
     while (!ring.empty() && out.size() < room) {
       auto* lane = ring.front();
       if (q.hold_back(*lane, now)) {
@@ -360,6 +382,7 @@ std::vector<ready_queue::item> ready_queue::pop(time_point now, std::size_t room
       --lane->workspace->waiting;
       ++lane->workspace->running;
       ++lane->kind->running;
+      ++q.running_at[level];
       if (lane->jobs.empty()) {
         ring.pop_front();
         q.remove_lane(lane);
@@ -369,7 +392,10 @@ std::vector<ready_queue::item> ready_queue::pop(time_point now, std::size_t room
         ring.push_back(lane);
       }
     }
+    ahead += q.running_at[level];
   }
+  if (!is_rush)
+    q.rush_began.reset();
   return out;
 }
 
@@ -378,6 +404,8 @@ void ready_queue::finished(const job& work) {
   auto& kind = q.kind_of(work.kind);
   if (kind.running > 0)
     --kind.running;
+  if (auto& running = q.running_at[impl::level_of(work.priority)]; running > 0)
+    --running;
   const auto i = q.workspaces.find(work.workspace);
   if (i != q.workspaces.end()) {
     if (i->second->running > 0)
@@ -438,9 +466,10 @@ std::size_t ready_queue::waiting() const noexcept {
 }
 
 std::optional<ready_queue::time_point> ready_queue::next_wake() const {
-  if (impl_->sleeping.empty())
-    return std::nullopt;
-  return impl_->sleeping.top().at;
+  auto next = impl_->rush_ends;
+  if (!impl_->sleeping.empty())
+    next = std::min(next.value_or(impl_->sleeping.top().at), impl_->sleeping.top().at);
+  return next;
 }
 
 std::vector<job_block> ready_queue::blocks(time_point now) const {

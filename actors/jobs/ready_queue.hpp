@@ -29,8 +29,12 @@ struct ready_limits {
   int breaker_failures = 5;
   /// Then nothing is tried for so long, and one probe after it.
   std::chrono::milliseconds breaker_cool_down{30'000};
+  /// While so many jobs of more urgent levels run, the others wait, at most so
+  /// long: posts that are due together leave before their authors' mails are
+  /// sent.
+  std::size_t rush = 128;
+  std::chrono::milliseconds longest_rush{5'000};
 };
-
 
 /// Tokens that come back with time.
 class token_bucket {
@@ -116,7 +120,7 @@ public:
   std::size_t held(const workspace_id& workspace) const;
   std::size_t waiting() const noexcept;
 
-  /// When something that is held back by rate or breaker may go on.
+  /// When something that is held back by rate, breaker or a rush may go on.
   std::optional<time_point> next_wake() const;
 
   /// What is held back now, and why.

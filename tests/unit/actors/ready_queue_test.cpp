@@ -68,6 +68,46 @@ TEST_F(ReadyQueueTest, TurnsAreInProportionToTheWeightsThatOperatorsGave) {
   EXPECT_EQ(popped_of(jobs, small), 10u);
 }
 
+TEST_F(ReadyQueueTest, LessUrgentJobsGiveWayToARushOfMoreUrgentOnesUntilItIsOver) {
+  push(flood, 200, kinds::cleanup_old_notifications, 1);
+  push(small, 3, kinds::cleanup_old_notifications, 5);
+  auto rush = queue.pop(now, 1'000);
+  ASSERT_EQ(rush.size(), 200u) << "not one of the others";
+  EXPECT_EQ(queue.next_wake(), now + 5s);
+  while (rush.size() > 128) {
+    queue.finished(*rush.back());
+    rush.pop_back();
+  }
+  EXPECT_EQ(queue.pop(now, 1'000).size(), 0u);
+  queue.finished(*rush.back());
+  EXPECT_EQ(queue.pop(now, 1'000).size(), 3u);
+  EXPECT_EQ(queue.next_wake(), std::nullopt);
+}
+
+TEST_F(ReadyQueueTest, NobodyGivesWayForLongerThanFiveSecondsAndToTheNextRushAgain) {
+  push(flood, 200, kinds::cleanup_old_notifications, 1);
+  push(small, 1, kinds::cleanup_old_notifications, 5);
+  const auto rush = queue.pop(now, 1'000);
+  now += 4'999ms;
+  EXPECT_EQ(queue.pop(now, 1'000).size(), 0u);
+  now += 1ms;
+  EXPECT_EQ(queue.pop(now, 1'000).size(), 1u);
+  EXPECT_EQ(queue.next_wake(), std::nullopt);
+  for (const auto& one : rush)
+    queue.finished(*one);
+  EXPECT_EQ(queue.pop(now, 1'000).size(), 0u);
+  push(flood, 200, kinds::cleanup_old_notifications, 1);
+  push(small, 1, kinds::cleanup_old_notifications, 5);
+  EXPECT_EQ(queue.pop(now, 1'000).size(), 200u);
+}
+
+TEST_F(ReadyQueueTest, JobsOfOneLevelAreNoRushForEachOther) {
+  push(flood, 500, kinds::cleanup_old_notifications, 5);
+  ASSERT_EQ(queue.pop(now, 1'000).size(), 500u);
+  push(small, 1, kinds::cleanup_old_notifications, 5);
+  EXPECT_EQ(queue.pop(now, 1'000).size(), 1u);
+}
+
 TEST_F(ReadyQueueTest, MoreUrgentJobsGoFirstWhoeverOwnsThem) {
   push(flood, 10, kinds::cleanup_old_notifications, 5);
   push(small, 1, kinds::cleanup_old_notifications, 0);

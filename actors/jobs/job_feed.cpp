@@ -261,6 +261,15 @@ result<done> abandon(store& db, const node_identity& me, const job& work,
   return done{};
 }
 
+int room_of(const job_feed_state& state) {
+  return state.context->hot.jobs_max_in_flight.load() - static_cast<int>(state.in_hand.size());
+}
+
+/// More is known to be due: it is read by so many, not as each one ends.
+int worth_a_read(const job_feed_state& state) {
+  return std::min(state.context->settings.batch_size, state.context->hot.jobs_max_in_flight.load() / 2);
+}
+
 void read_more_if_room(self_pointer self) {
   auto& state = self->state;
   if (state.reading)
@@ -276,8 +285,7 @@ void read_more_if_room(self_pointer self) {
   }
   if (state.caught_up && state.parked.empty())
     return;
-  const auto room = state.context->hot.jobs_max_in_flight.load() - static_cast<int>(state.in_hand.size());
-  if (room >= std::min(state.context->settings.batch_size, state.context->hot.jobs_max_in_flight.load() / 2))
+  if (room_of(state) >= worth_a_read(state))
     read_due(self, read_kind::next);
 }
 
@@ -535,7 +543,9 @@ void read_due(self_pointer self, read_kind how) {
   }
   if (!state.me || state.owned.none() || state.stopping || state.suspect || state.alone)
     return;
-  const auto room = state.context->hot.jobs_max_in_flight.load() - static_cast<int>(state.in_hand.size());
+  const auto room = room_of(state);
+  if (how == read_kind::next && !state.caught_up && room < worth_a_read(state))
+    return;
   if (room <= 0) {
     state.read_again = std::max(how, state.read_again.value_or(read_kind::next));
     return;

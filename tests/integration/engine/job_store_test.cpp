@@ -287,6 +287,26 @@ TEST_F(JobStoreTest, AJobEnqueuedAgainWhileItRanStaysWhereverItsRowLies) {
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "1");
 }
 
+TEST_F(JobStoreTest, JobsThatHintsNamedOneByOneAreNoStrongerSuspectsThanThoseOfOneRead) {
+  const auto me = start_node("a");
+  auto hinted = query();
+  hinted.limit = 0;
+  for (int i = 0; i < 3; ++i) {
+    auto one = make_job();
+    one.workspace = workspace_id::make();
+    ASSERT_TRUE(jobs.enqueue(one));
+    hinted.hinted = {one.workspace};
+    const auto due = jobs.take_due(me, hinted);
+    ASSERT_TRUE(due);
+    ASSERT_EQ(due->batches.size(), 1u);
+    hinted.first_batch = due->batches[0].number + 1;
+  }
+  kill(me);
+  const auto next = start_node("b");
+  ASSERT_TRUE(jobs.adopt(next, all_shards(), 3)->empty());
+  EXPECT_EQ(db.exec("SELECT string_agg(suspicion::text || crashes, ',') FROM carillon.jobs"), "10,10,10");
+}
+
 TEST_F(JobStoreTest, AHintedWorkspaceIsReadWithoutTheFloodOfAnother) {
   const auto me = start_node("a");
   std::vector<new_job> flood;

@@ -101,7 +101,7 @@ TEST_F(MessageDeliveryTest, PushServicesAreServedAsTheyAnswer) {
   EXPECT_THAT(shown["message"].get<std::string>(), ::testing::EndsWith("\xe2\x80\xa6"));
   EXPECT_EQ(busy.received()[0], shown);
   EXPECT_EQ(busy.received()[1], shown);
-  EXPECT_EQ(good.sender(), who.get("/api/v1/notifications/push/public-key").json()["data"]["public_key"]);
+  EXPECT_EQ(who.get("/api/v1/notifications/push/public-key").json()["data"]["public_key"], good.sender());
   EXPECT_EQ(who.get("/api/v1/notifications/push/subscriptions").json()["data"].size(), 2u) << "the third has ended";
 
   // Another node has the same key.

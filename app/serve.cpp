@@ -12,6 +12,8 @@
 
 #include "actors/database.hpp"
 #include "actors/engine_context.hpp"
+#include "actors/jobs/kinds/cleanup_old_notifications.hpp"
+#include "actors/jobs/kinds/remove_orphan_files.hpp"
 #include "actors/node/node.hpp"
 #include "actors/realtime/peer_network.hpp"
 #include "app/exit_code.hpp"
@@ -24,6 +26,7 @@
 #include "http/handlers/demo/routes.hpp"
 #include "http/handlers/internal/routes.hpp"
 #include "http/live/routes.hpp"
+#include "http/media_link.hpp"
 #include "http/password_hasher.hpp"
 #include "http/public_routes.hpp"
 #include "http/server.hpp"
@@ -44,6 +47,9 @@
 namespace carillon::app {
 
 namespace {
+
+/// Uploaded files that go out to browsers, half of them of one tenant.
+constexpr int most_files_at_once = 256;
 
 storage::session_options session_for(const config::settings& s, std::string name) {
   storage::session_options out;
@@ -220,8 +226,17 @@ std::vector<std::string> unsubscribe_keys_of(const config::settings& s) {
   return out;
 }
 
+/// The same: the first signs.
+std::shared_ptr<const http::media_links> media_links_of(const config::settings& s) {
+  std::vector<std::string> keys{http::media_link_key(config::token_key_bytes(s.secrets.token_key))};
+  for (const auto& former : s.secrets.former_token_keys)
+    keys.push_back(http::media_link_key(config::token_key_bytes(former)));
+  return std::make_shared<const http::media_links>(
+    std::move(keys), std::chrono::duration_cast<std::chrono::seconds>(s.media.link_lifetime));
+}
+
 http::api_settings api_settings_of(const config::settings& s) {
-  return {s.api.compat_platform_codes, s.api.frontend_url, unsubscribe_keys_of(s)};
+  return {s.api.compat_platform_codes, s.api.frontend_url, unsubscribe_keys_of(s), media_links_of(s)};
 }
 
 http::api_options api_options_of(const config::settings& s) {
@@ -435,6 +450,13 @@ int run_serve(const config::source& source, const config::loaded& configuration,
        make_pool(system, s, "background", s.database.background_connections, 1'000'000, tokens, *realtime, log),
        make_pool(system, s, "control", 1, s.database.queue_limit, tokens, *realtime, log)};
   context->handlers = built_in_handlers();
+  // One nightly job cleans a workspace.
+  context->handlers[std::string{kinds::cleanup_old_notifications}]
+    = stoppable_handler{[objects, &log](store& db, const node_identity& me, const job& work, const std::stop_token& stop) {
+        if (auto first = cleanup_old_notifications(db, me, work, stop); first.how != job_report::kind::succeeded)
+          return first;
+        return remove_orphan_files(db, *objects, me, work, log, stop);
+      }};
   context->gateways = outbound::make_gateways(
     social_client, upload_client, clock,
     std::make_shared<outbound::host_circuits>(outbound::circuit_options{}, &log, context->measured.get()));
@@ -473,7 +495,8 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   auto watcher = watch(system, node, failed);
 
   const auto uploads = std::make_shared<http::posts::media_uploads>(
-    objects, http::posts::upload_options{s.media.max_pixels, s.media.max_uploads}, log);
+    objects, http::posts::upload_options{s.media.max_pixels, s.media.max_uploads, media_links_of(s)}, log);
+  const auto files = std::make_shared<http::posts::media_files>(objects, media_links_of(s), most_files_at_once, log);
   int exit_code = exit_ok;
   {
     storage::listener notifications{
@@ -484,7 +507,7 @@ int run_serve(const config::source& source, const config::loaded& configuration,
     const auto live_service = make_live_service(s, realtime, log);
     auto routes = http::public_routes(
       passwords, {}, clock, {push_public_key, s.push.trusted_hosts, s.push.max_subscriptions_per_user}, live_service,
-      uploads, s.publishing.late_after);
+      uploads, s.publishing.late_after, files);
     for (auto& page : http::demo_routes({s.api.frontend_url, s.live.app_key}))
       routes.push_back(std::move(page));
     http::api public_api{system, context->databases.interactive, std::move(routes), clock, log,
@@ -513,6 +536,9 @@ int run_serve(const config::source& source, const config::loaded& configuration,
     live_options.port = s.live.port;
     auto public_options = server_options_of(s.http);
     public_options.stream_timeout = s.media.upload_timeout;
+    public_options.public_url = s.http.public_url;
+    while (public_options.public_url.ends_with('/'))
+      public_options.public_url.pop_back();
     http::server public_server{public_options, public_api.dispatcher(), log, public_api.streams()};
     http::server internal_server{internal_options, internal_api.dispatcher(), log};
     http::server live_server{live_options, live_api.dispatcher(), log};

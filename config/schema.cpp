@@ -399,6 +399,11 @@ std::vector<key_schema> make_schema() {
     CARILLON_KEY(http, shutdown_grace,
       "Requests in flight may take this long when the server stops.")
       .between(0ms, 10min),
+    CARILLON_KEY(http, public_url,
+      "Where clients reach the API: what addresses in answers begin with. "
+      "Empty: http:// and the Host header, which is wrong behind a proxy that "
+      "ends TLS.")
+      .must_be(optional_web_url_rule),
     CARILLON_KEY(http, cors_origins,
       "Origins of web pages that may call the API; * for any.")
       .must_be(origin_rule),
@@ -531,6 +536,10 @@ std::vector<key_schema> make_schema() {
     CARILLON_KEY(media, upload_timeout,
       "An upload ends within this time. Each piece of it has http.read_timeout.")
       .between(10s, 24h),
+    CARILLON_KEY(media, link_lifetime,
+      "The address of an uploaded file (file_url) is valid so long, and an "
+      "hour more at most. Whoever has it may read the file.")
+      .between(1min, 168h),
 
     CARILLON_KEY(live, app_key,
       "The key in the path of the WebSocket, `/app/{key}`; no secret. Web "

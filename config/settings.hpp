@@ -47,6 +47,7 @@ struct http_settings {
   std::chrono::milliseconds write_timeout{10'000};
   std::chrono::milliseconds request_timeout{10'000};
   std::chrono::milliseconds shutdown_grace{10'000};
+  std::string public_url; ///< Empty: `http://` and the Host header.
   std::vector<std::string> cors_origins{"*"};
   int auth_rate_limit_per_minute = 30; ///< 0: no limit.
 };
@@ -112,6 +113,7 @@ struct media_settings {
   std::int64_t max_pixels = 100'000'000;
   int max_uploads = 16;
   std::chrono::milliseconds upload_timeout{std::chrono::minutes{15}};
+  std::chrono::milliseconds link_lifetime{std::chrono::hours{6}};
 };
 
 struct live_settings {

@@ -90,6 +90,16 @@ std::string_view extension_of(media_format format) noexcept {
   return facts_of(format).extension;
 }
 
+std::optional<media_format> media_format_of_path(std::string_view path) noexcept {
+  const auto dot = path.rfind('.');
+  if (dot == path.npos)
+    return std::nullopt;
+  for (const auto& f : formats)
+    if (f.extension == path.substr(dot + 1))
+      return f.format;
+  return std::nullopt;
+}
+
 std::optional<media_format> media_format_of(std::string_view mime_type) {
   const auto type = lower_case_type(mime_type);
   if (type == "image/jpg" || type == "image/pjpeg")

@@ -17,6 +17,9 @@ std::string_view mime_type_of(media_format format) noexcept;
 /// Without the dot.
 std::string_view extension_of(media_format format) noexcept;
 
+/// What a path made with extension_of holds; nothing for any other.
+std::optional<media_format> media_format_of_path(std::string_view path) noexcept;
+
 /// Parameters after `;` and case do not matter; nothing for any other type.
 std::optional<media_format> media_format_of(std::string_view mime_type);
 

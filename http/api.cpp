@@ -3,6 +3,7 @@
 #include "http/envelope.hpp"
 #include "http/exchange.hpp"
 #include "http/gates.hpp"
+#include "http/media_link.hpp"
 #include "http/router.hpp"
 #include "http/shared_reads.hpp"
 #include "http/token.hpp"
@@ -60,7 +61,10 @@ shared_limits limits_of(const api_options& o) {
 constexpr std::string_view unsubscribe_prefix = "/unsubscribe/";
 
 std::string path_for_log(const std::string& path) {
-  return path.starts_with(unsubscribe_prefix) ? std::string{unsubscribe_prefix} + "..." : path;
+  for (const auto prefix : {unsubscribe_prefix, media_link_prefix})
+    if (path.starts_with(prefix))
+      return std::string{prefix} + "...";
+  return path;
 }
 
 void log_failure(logger& log, const request& req, const failure& f) {

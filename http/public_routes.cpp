@@ -15,7 +15,8 @@ namespace carillon::http {
 
 std::vector<route> public_routes(password_hasher& passwords, const auth_settings& auth,
                                  const clock_port& clock, const push_settings& push, live::service_ptr live,
-                                 posts::media_uploads_ptr uploads, std::chrono::milliseconds late_after) {
+                                 posts::media_uploads_ptr uploads, std::chrono::milliseconds late_after,
+                                 posts::media_files_ptr files) {
   std::vector<route> all;
   const auto add = [&all](std::vector<route> more) {
     all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
@@ -26,7 +27,7 @@ std::vector<route> public_routes(password_hasher& passwords, const auth_settings
   add(social_account_routes());
   add(notification_routes());
   add(push_routes(push));
-  add(post_routes(std::move(uploads)));
+  add(post_routes(std::move(uploads), std::move(files)));
   add(admin_routes(passwords, auth, late_after));
   add(live_routes(std::move(live)));
   return all;

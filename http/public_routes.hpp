@@ -7,6 +7,7 @@
 
 #include "http/handlers/auth/routes.hpp"
 #include "http/handlers/notifications/push.hpp"
+#include "http/handlers/posts/media_files.hpp"
 #include "http/handlers/posts/media_upload.hpp"
 #include "http/live/service.hpp"
 #include "http/route.hpp"
@@ -19,6 +20,7 @@ std::vector<route> public_routes(password_hasher& passwords, const auth_settings
                                  const clock_port& clock, const push_settings& push = {},
                                  live::service_ptr live = nullptr,
                                  posts::media_uploads_ptr uploads = nullptr,
-                                 std::chrono::milliseconds late_after = std::chrono::minutes{1});
+                                 std::chrono::milliseconds late_after = std::chrono::minutes{1},
+                                 posts::media_files_ptr files = nullptr);
 
 } // namespace carillon::http

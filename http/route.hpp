@@ -55,6 +55,9 @@ struct request {
 /// stream (http/takeover.hpp).
 class takeover;
 
+/// A body that goes out while it is read (http/answer_body.hpp).
+class answer_body;
+
 struct reply {
   int status = 200;
   json body;
@@ -68,6 +71,8 @@ struct reply {
   /// When set, the connection is handed over to it instead of the body, and
   /// speaks HTTP no more. Ignored for HEAD.
   std::shared_ptr<takeover> next_owner = nullptr;
+  /// When set, the body instead of `body` and `raw`.
+  std::shared_ptr<answer_body> streamed = nullptr;
 };
 
 /// The super-admin who calls; filled for access::admin and admin_writer.
@@ -112,6 +117,8 @@ struct workspace_access {
   }
 };
 
+class media_links;
+
 /// Tunables that handlers read; filled by app from the configuration.
 struct api_settings {
   bool compat_platform_codes = true;
@@ -119,6 +126,8 @@ struct api_settings {
   /// Sign and read the links that end mails (http/unsubscribe_token.hpp); the
   /// first signs. None: no such link is valid.
   std::vector<std::string> unsubscribe_keys{};
+  /// Makes the addresses of uploaded files; null: they have none.
+  std::shared_ptr<const http::media_links> media_links = nullptr;
 };
 
 /// Everything a run function may use. Lives on the worker's thread.

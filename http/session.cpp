@@ -505,7 +505,7 @@ void session::on_request() {
 // -- answering ----------------------------------------------------------------
 
 std::uint64_t session::add_slot(answer_form form) {
-  slots_.push_back({std::move(form), {}, false, false, nullptr});
+  slots_.push_back({std::move(form), {}, false, false, nullptr, nullptr});
   return first_number_ + slots_.size() - 1;
 }
 
@@ -539,6 +539,8 @@ void session::settle(slot& s, const reply& r, std::string_view payload) {
     s.form.keep_alive = false;
     no_more_requests_ = true;
   }
+  if (!s.form.head)
+    s.streamed = r.streamed;
   // Asked to stop: the last answer of this connection says so.
   if (no_more_requests_ && &s == &slots_.back())
     s.form.keep_alive = false;
@@ -569,18 +571,31 @@ void session::write_ready() {
     else
       out_ += next.bytes;
     close_after_write_ = !next.form.keep_alive;
+    streamed_ = std::move(next.streamed);
     slots_.pop_front();
     ++first_number_;
+    if (streamed_) {
+      streamed_left_ = streamed_->size();
+      break; // on_written comes back here, behind its end.
+    }
   }
   if (out_.empty())
     return;
   writing_ = true;
+  arm_write();
+  write_out();
+}
+
+void session::arm_write() {
   write_timer_.expires_after(host_.options.write_timeout);
   write_timer_.async_wait([self = shared_from_this(),
                            generation = ++write_generation_](error_code ec) {
     if (!ec && generation == self->write_generation_)
       self->close();
   });
+}
+
+void session::write_out() {
   asio::async_write(socket_, asio::buffer(out_),
                     [self = shared_from_this()](error_code ec, std::size_t) {
                       self->on_written(ec);
@@ -588,13 +603,16 @@ void session::write_ready() {
 }
 
 void session::on_written(error_code ec) {
-  writing_ = false;
-  ++write_generation_;
-  write_timer_.cancel();
   if (closed_)
     return;
   if (ec)
     return close();
+  if (streamed_left_ > 0)
+    return stream_on();
+  streamed_.reset();
+  writing_ = false;
+  ++write_generation_;
+  write_timer_.cancel();
   if (close_after_write_)
     return linger();
   write_ready();
@@ -609,6 +627,30 @@ void session::on_written(error_code ec) {
     advance();
   else if (!in_request_ && slots_.empty())
     arm_read(wait::idle);
+}
+
+/// The client's time for a piece begins with it; a disk that hangs has as much.
+void session::stream_on() {
+  arm_write();
+  streamed_->next([gate = host_.gate, target = weak_from_this()](std::optional<std::string> piece) {
+    std::lock_guard lock{gate->mutex};
+    if (!gate->open)
+      return;
+    if (auto s = target.lock())
+      asio::post(s->socket_.get_executor(), [s, piece = std::move(piece)]() mutable { s->on_piece(std::move(piece)); });
+  });
+}
+
+void session::on_piece(std::optional<std::string> piece) {
+  if (closed_)
+    return;
+  // The length has been said: only the end of the connection can take it back.
+  if (!piece || piece->empty() || piece->size() > streamed_left_)
+    return close();
+  streamed_left_ -= piece->size();
+  out_ = std::move(*piece);
+  arm_write();
+  write_out();
 }
 
 /// The front slot's answer is a new owner of the connection.
@@ -683,6 +725,7 @@ void session::close() {
   ++write_generation_;
   write_timer_.cancel();
   slots_.clear();
+  streamed_.reset();
   error_code ec;
   socket_.close(ec);
   std::lock_guard lock{host_.mutex};

@@ -2,6 +2,7 @@
 // Private to http/server.cpp: it brings Asio and Beast with it.
 #pragma once
 
+#include "http/answer_body.hpp"
 #include "http/server.hpp"
 #include "http/takeover.hpp"
 #include "http/wire.hpp"
@@ -110,6 +111,7 @@ private:
     bool ready = false;
     bool drop = false; ///< Close instead of answering.
     std::shared_ptr<takeover> next_owner;
+    std::shared_ptr<answer_body> streamed; ///< Follows `bytes`.
   };
 
   // -- reading ----------------------------------------------------------------
@@ -139,7 +141,11 @@ private:
   std::uint64_t add_slot(answer_form form);
   void settle(slot& s, const reply& r, std::string_view payload);
   void write_ready();
+  void arm_write();
+  void write_out();
   void on_written(error_code ec);
+  void stream_on();
+  void on_piece(std::optional<std::string> piece);
   void hand_over();
   void linger();
   void drain();
@@ -165,6 +171,9 @@ private:
   std::deque<slot> slots_;
   std::uint64_t first_number_ = 0; ///< Of slots_.front().
   std::string out_;
+  /// Goes out now; nothing else is written before its end.
+  std::shared_ptr<answer_body> streamed_;
+  std::uint64_t streamed_left_ = 0;
   std::shared_ptr<body_sink> sink_; ///< Until the body is whole.
   std::uint64_t stream_number_ = 0; ///< Its request's slot.
   std::optional<std::uint64_t> continue_number_; ///< Waits for the sink.

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
 #include "domain/base64url.hpp"
+#include "http/hmac.hpp"
 #include "http/token.hpp"
 
 namespace carillon::http {
@@ -15,14 +13,6 @@ namespace {
 constexpr std::size_t ids_size = 32;
 constexpr std::size_t longest_about = 50;
 constexpr std::size_t longest_token = 400;
-
-std::string hmac(std::string_view key, std::string_view text) {
-  unsigned char out[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
-       text.size(), out, &size);
-  return {reinterpret_cast<const char*>(out), size};
-}
 
 void append(std::string& out, const uuid& id) {
   out.append(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
@@ -41,7 +31,7 @@ std::string make_unsubscribe_token(const std::string& key, const unsubscribe_lin
   append(payload, link.tenant.value);
   append(payload, link.user.value);
   payload += link.about;
-  return encode_base64url(payload) + "." + encode_base64url(hmac(key, payload));
+  return encode_base64url(payload) + "." + encode_base64url(hmac_sha256(key, payload));
 }
 
 std::optional<unsubscribe_link> read_unsubscribe_token(const std::vector<std::string>& keys, std::string_view token) {
@@ -53,7 +43,7 @@ std::optional<unsubscribe_link> read_unsubscribe_token(const std::vector<std::st
   if (!payload || !signature || payload->size() <= ids_size || payload->size() > ids_size + longest_about)
     return std::nullopt;
   const bool genuine = std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
-    return equal_in_constant_time(hmac(key, *payload), *signature);
+    return equal_in_constant_time(hmac_sha256(key, *payload), *signature);
   });
   if (!genuine)
     return std::nullopt;
@@ -69,7 +59,7 @@ std::vector<notification_type> types_about(std::string_view about) {
 }
 
 std::string unsubscribe_key(std::string_view secret) {
-  return hmac(secret, "carillon unsubscribe links");
+  return hmac_sha256(secret, "carillon unsubscribe links");
 }
 
 } // namespace carillon::http

@@ -1,5 +1,7 @@
 #include "http/wire.hpp"
 
+#include "http/answer_body.hpp"
+
 #include <algorithm>
 #include <array>
 #include <ctime>
@@ -118,6 +120,8 @@ std::string_view reason_phrase(int status) noexcept {
     return "URI Too Long";
   case 415:
     return "Unsupported Media Type";
+  case 416:
+    return "Range Not Satisfiable";
   case 417:
     return "Expectation Failed";
   case 422:
@@ -148,6 +152,8 @@ std::string_view reason_phrase(int status) noexcept {
 std::string render_payload(const reply& r) {
   if (!may_have_body(r.status))
     return {};
+  if (r.streamed)
+    return {};
   if (r.raw)
     return *r.raw;
   return r.body.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -173,7 +179,7 @@ std::string render_answer(const reply& r, std::string_view payload,
   if (may_have_body(r.status)) {
     add_header(out, "Content-Type", r.content_type);
     if (!r.next_owner)
-      add_header(out, "Content-Length", std::to_string(payload.size()));
+      add_header(out, "Content-Length", std::to_string(r.streamed ? r.streamed->size() : payload.size()));
   }
   add_header(out, "X-Correlation-Id", form.correlation_id);
   add_header(out, "X-Content-Type-Options", "nosniff");
@@ -185,7 +191,7 @@ std::string render_answer(const reply& r, std::string_view payload,
   else if (form.http_1_0)
     add_header(out, "Connection", "keep-alive");
   out += "\r\n";
-  if (!form.head && !r.next_owner && may_have_body(r.status))
+  if (!form.head && !r.next_owner && !r.streamed && may_have_body(r.status))
     out += payload;
   return out;
 }

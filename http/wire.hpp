@@ -26,7 +26,7 @@ std::string render_payload(const reply& r);
 /// The same, out of a reply whose body is not needed any more.
 std::string take_payload(reply& r);
 
-/// Status line, headers and `payload`. A header that holds a control
+/// Status line, headers and `payload`; what is streamed follows them. A header that holds a control
 /// character is left out: it could smuggle a second answer.
 std::string render_answer(const reply& r, std::string_view payload,
                           const answer_form& form,

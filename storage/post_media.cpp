@@ -1,6 +1,7 @@
 // The media of a post and what becomes of them with it: the part of
 // post_repository that keeps their rows. The files are the object store's.
 #include "domain/post_state.hpp"
+#include "storage/fence.hpp"
 #include "storage/post_repository.hpp"
 #include "storage/post_rows.hpp"
 #include "storage/query_param.hpp"
@@ -51,6 +52,15 @@ constexpr auto delete_media_of_post = R"sql(
 
 constexpr auto set_deleted
   = "UPDATE carillon.posts SET deleted_at = now(), updated_at = now() WHERE id = $1";
+
+// In one order, as lock_media_paths_of_post.
+constexpr auto select_unnamed_paths = R"sql(
+  SELECT path FROM unnest($1::text[]) AS path
+  WHERE NOT EXISTS (
+    SELECT FROM carillon.post_media m JOIN carillon.posts p ON p.id = m.post_id
+    WHERE m.storage_path = path AND p.workspace_id = $2::uuid AND m.tenant_id = $3::uuid AND p.deleted_at IS NULL)
+  ORDER BY hashtextextended($2::uuid::text || '/' || path, 0)
+)sql";
 
 /// After the rows of who removes it are gone, under the path's lock.
 bool is_unused_path(pqxx::transaction_base& tx, const scope& who, workspace_id workspace, const std::string& path) {
@@ -124,6 +134,28 @@ result<std::optional<std::string>> post_repository::remove_media(const scope& wh
     if (!is_unused_path(tx, who, workspace, path))
       return std::optional<std::string>{};
     return std::optional{std::move(path)};
+  });
+}
+
+result<int> post_repository::remove_unnamed_files(const node_identity& me, const job& work,
+                                                  const std::vector<std::string>& paths,
+                                                  const std::function<result<done>(const std::string& path)>& remove) {
+  return db_.transact("remove-unnamed-files", [&](pqxx::work& tx) -> result<int> {
+    if (!hold_fence(tx, me))
+      return fenced_out(me);
+    const auto who = scope::tenant(work.tenant);
+    int removed = 0;
+    for (const auto& row : tx.exec_params(select_unnamed_paths, text_array(paths), to_string(work.workspace),
+                                          to_string(work.tenant))) {
+      const auto path = row[0].as<std::string>();
+      tx.exec_params(lock_media_path, to_string(work.workspace), path);
+      if (!is_unused_path(tx, who, work.workspace, path))
+        continue;
+      if (auto gone = remove(path); !gone)
+        return std::move(gone).error();
+      ++removed;
+    }
+    return removed;
   });
 }
 

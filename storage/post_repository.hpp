@@ -58,6 +58,8 @@ public:
   result<std::optional<std::string>> remove_media(const scope& who, workspace_id workspace,
                                                   post_id id, const uuid& media,
                                                   const post_actor& actor) override;
+  result<int> remove_unnamed_files(const node_identity& me, const job& work, const std::vector<std::string>& paths,
+                                   const std::function<result<done>(const std::string& path)>& remove) override;
 
 private:
   connection& db_;

@@ -1,6 +1,8 @@
 // Where uploaded media lie. Implementations live in outbound/object_store/.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,6 +17,10 @@ namespace carillon {
 inline std::string object_key(const tenant_id& tenant, const workspace_id& workspace, std::string_view path) {
   return to_string(tenant) + "/" + to_string(workspace) + "/" + std::string{path};
 }
+
+/// The folder of a workspace that holds what was uploaded here: made, named
+/// and judged by this program, and its own to remove.
+inline constexpr std::string_view upload_folder = "uploads/";
 
 /// One object while it is written, on one thread at a time. Destroyed before
 /// commit has succeeded: nothing of it stays.
@@ -40,6 +46,14 @@ public:
 
   /// One that is not there counts as removed.
   virtual result<done> remove(const std::string& key) = 0;
+
+  /// Calls `visit` with the key of each object right below `folder`, a key
+  /// with a slash at its end, that was written longer than `age` ago; false
+  /// from it ends the visit. It may remove what it is shown. A folder that is
+  /// not there has none.
+  virtual result<done> visit_old(const std::string& folder, std::chrono::hours age,
+                                 const std::function<bool(const std::string& key)>& visit)
+    = 0;
 
   /// A file that this node can read. not_found: there is no such object.
   virtual result<std::string> local_file(const std::string& key) = 0;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,7 +13,9 @@
 #include "domain/hint.hpp"
 #include "domain/ids.hpp"
 #include "domain/instant.hpp"
+#include "domain/job.hpp"
 #include "domain/network.hpp"
+#include "domain/ownership.hpp"
 #include "domain/result.hpp"
 #include "domain/scope.hpp"
 
@@ -287,6 +290,14 @@ public:
   virtual result<std::optional<std::string>> remove_media(const scope& who, workspace_id workspace,
                                                           post_id id, const uuid& media,
                                                           const post_actor& actor)
+    = 0;
+
+  /// Calls `remove` for those of `paths`, of the job's workspace, that no
+  /// post names, while nobody can begin to; how many. Its failure ends it.
+  /// Fenced; needs no scope.
+  virtual result<int> remove_unnamed_files(const node_identity& me, const job& work,
+                                           const std::vector<std::string>& paths,
+                                           const std::function<result<done>(const std::string& path)>& remove)
     = 0;
 };
 

@@ -3,10 +3,9 @@
 #include <array>
 #include <stdexcept>
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+#include "http/hmac.hpp"
 #include "http/token.hpp"
 
 namespace carillon::http::live {
@@ -42,12 +41,8 @@ std::string make_secret() {
 }
 
 std::string keyed_hash(std::string_view secret, std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int length = 0;
-  if (!HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-            reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(), &length))
-    throw std::runtime_error{"HMAC-SHA256 is not available"};
-  return hex(digest.data(), length);
+  const auto digest = hmac_sha256(secret, text);
+  return hex(reinterpret_cast<const unsigned char*>(digest.data()), digest.size());
 }
 
 service::service(service_options options, realtime_link_ptr link, logger& log)

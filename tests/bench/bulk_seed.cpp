@@ -69,6 +69,17 @@ constexpr auto insert_measured_posts = R"sql(
   JOIN place ON place.n = 1 + (i - 1) % $3 JOIN owner USING (tenant_number)
 )sql";
 
+// The posts with files are spread over the others.
+constexpr auto insert_media = R"sql(
+  INSERT INTO carillon.post_media (id, tenant_id, post_id, type, file_name, file_size, mime_type, storage_path,
+                                   sort_order, processing_status)
+  SELECT pg_temp.make_id(), tenant_id, id, 'image', i || '.png', $3::bigint, 'image/png', 'uploads/' || i || '.png',
+         1, 'completed'
+  FROM (SELECT id, tenant_id, substr(content_text, length($2::text) + 1)::int AS i FROM carillon.posts
+        WHERE content_text LIKE $2::text || '%') AS p
+  WHERE floor(i * $1::float8) > floor((i - 1) * $1::float8)
+)sql";
+
 constexpr auto insert_idle_posts = R"sql(
   INSERT INTO carillon.posts (id, tenant_id, workspace_id, created_by_user_id, content_text, status, scheduled_at)
   SELECT pg_temp.make_id(), tenant_id, workspace_id, user_id, 'idle post ' || n, status,
@@ -126,6 +137,8 @@ void write_bulk(pqxx::connection& db, const storage::token_cipher& tokens, const
     tx.exec(insert_members);
     write_accounts(tx, tokens, plan);
     tx.exec_params(insert_measured_posts, plan.posts, std::string{measured_text}, plan.workspaces);
+    if (plan.share_with_files > 0)
+      tx.exec_params(insert_media, plan.share_with_files, std::string{measured_text}, plan.file_bytes);
     tx.exec(insert_idle_posts);
     tx.exec(insert_targets);
     tx.commit();

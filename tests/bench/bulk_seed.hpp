@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 #include <pqxx/pqxx>
@@ -18,6 +19,9 @@ struct bulk_plan {
   int idle_workspaces = 0;
   std::string instance_url;
   std::chrono::seconds due_in{10};
+  /// Of the measured posts; each of them has one picture of its own.
+  double share_with_files = 0;
+  std::int64_t file_bytes = 0;
 };
 
 /// Text of every post that is measured, followed by its number.

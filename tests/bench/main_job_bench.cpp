@@ -48,6 +48,9 @@ struct options {
   int idle_workspaces = 0;
   int lead_seconds = 10;
   int settle_within_seconds = 600;
+  double with_files = 0; ///< The share of the posts that have one.
+  std::int64_t file_bytes = 20'000;
+  bool no_prepare = false;
   std::string database_url;
   std::string build_folder = CARILLON_BINARY_DIR;
   std::vector<std::string> settings;
@@ -90,7 +93,10 @@ program_environment environment_of(const options& o, const std::string& database
     {"CARILLON_SECRETS__TOKEN_KEY", "6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b"},
     {"CARILLON_MAIL__TRANSPORT", "file"},
     {"CARILLON_MAIL__DIRECTORY", (folder / "mail").string()},
+    {"CARILLON_MEDIA__DIRECTORY", (folder / "media").string()},
     {"CARILLON_LOG__FORMAT", "json"}};
+  if (o.no_prepare)
+    out["CARILLON_PUBLISHING__PREPARE_MEDIA_BEFORE"] = "0s";
   for (const auto& setting : o.settings) {
     const auto at = setting.find('=');
     out[setting.substr(0, at)] = setting.substr(at + 1);
@@ -130,6 +136,11 @@ public:
     if (!answer.is_array())
       throw std::runtime_error{"the sandbox network does not list its posts"};
     return answer;
+  }
+
+  /// What it has counted.
+  json stats() const {
+    return test::web_client{url_}.get("/sandbox/stats").json();
   }
 
   const std::string& url() const noexcept {
@@ -289,6 +300,23 @@ verdict judge(observer& db, const sandbox& network, instant due) {
   return out;
 }
 
+/// A picture for each row of media, where a node looks for it.
+std::int64_t write_files(observer& db, const options& o, const fs::path& folder) {
+  const std::string head{"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x8\2\0\0\0", 29};
+  const auto picture = head + std::string(static_cast<std::size_t>(o.file_bytes) - head.size(), 'p');
+  pqxx::nontransaction tx{db.connection()};
+  std::int64_t written = 0;
+  for (const auto& row : tx.exec("SELECT m.tenant_id || '/' || p.workspace_id || '/' || m.storage_path "
+                                 "FROM carillon.post_media m JOIN carillon.posts p ON p.id = m.post_id")) {
+    const auto file = folder / "media" / row[0].as<std::string>();
+    fs::create_directories(file.parent_path());
+    if (!(std::ofstream{file, std::ios::binary} << picture))
+      throw std::runtime_error{"cannot write " + file.string()};
+    ++written;
+  }
+  return written;
+}
+
 void wait_for_shards(observer& db, int nodes) {
   const auto all = std::to_string(nodes) + " 256";
   if (!test::eventually([&] {
@@ -324,7 +352,9 @@ int measure(const options& o) {
        + std::to_string(o.idle_workspaces) + " idle ones beside them");
   const storage::token_cipher tokens{std::string(32, 'k')};
   write_bulk(db.connection(), tokens,
-             {o.workspaces, o.posts, o.idle_workspaces, network.url(), std::chrono::seconds{o.lead_seconds}});
+             {o.workspaces, o.posts, o.idle_workspaces, network.url(), std::chrono::seconds{o.lead_seconds}, o.with_files,
+              o.file_bytes});
+  const auto files = write_files(db, o, folder.path());
 
   std::vector<std::unique_ptr<node>> nodes;
   for (int i = 0; i < o.nodes; ++i) {
@@ -345,6 +375,7 @@ int measure(const options& o) {
   while (seconds_to_due() > 0.5)
     look_again_later();
   const auto before = read_cpu(nodes, network, postmaster);
+  const auto told_before = network.stats();
 
   const auto patience = std::chrono::seconds{o.lead_seconds + o.settle_within_seconds};
   const auto all_run = [&] {
@@ -365,6 +396,11 @@ int measure(const options& o) {
   for (const auto& n : nodes)
     peak = std::max(peak, peak_memory(n->pid()).value_or(0));
 
+  const auto told_after = network.stats();
+  const auto since_due = [&](const char* what) {
+    return told_after.at(what).get<std::int64_t>() - told_before.at(what).get<std::int64_t>();
+  };
+
   const auto found = judge(db, network, *due);
   const auto settle = db.ask("SELECT extract(epoch FROM max(coalesce(published_at, updated_at)) - '" + due_text
                              + "') FROM carillon.posts WHERE status IN ('published', 'failed')");
@@ -382,6 +418,10 @@ int measure(const options& o) {
             {"early", found.early},
             {"failed", db.count("posts WHERE status = 'failed'")},
             {"attempts", db.count("publish_attempts")},
+            {"files", files},
+            {"uploads_ahead", told_before.at("media")},
+            {"uploads_when_due", since_due("media")},
+            {"calls_when_due", since_due("calls")},
             {"settle_seconds", settle.empty() ? json{} : json(rounded(std::stod(settle), 2))},
             {"mails_done_seconds", drained ? json(rounded(std::stod(drained_at), 1)) : json{}},
             {"cpu_seconds",
@@ -432,6 +472,13 @@ int main(int argc, char** argv) {
   app.add_option("--settle-within-seconds", o.settle_within_seconds, "What is open after that counts as lost")
     ->check(CLI::Range(1, 86'400))
     ->capture_default_str();
+  app.add_option("--with-files", o.with_files, "The share of the posts that have a picture")
+    ->check(CLI::Range(0.0, 1.0))
+    ->capture_default_str();
+  app.add_option("--file-bytes", o.file_bytes, "How large it is")
+    ->check(CLI::Range(std::int64_t{100}, std::int64_t{5'000'000}))
+    ->capture_default_str();
+  app.add_flag("--no-prepare", o.no_prepare, "Upload when the posts are due, not ahead");
   app.add_option("--database-url", o.database_url,
                  "An empty database to use, instead of a PostgreSQL of its own")
     ->envname("DATABASE_URL");

@@ -12,8 +12,9 @@ constexpr int chunk = 1'000;
 
 } // namespace
 
-job_outcome cleanup_old_notifications(store& db, const node_identity& me, const job& work) {
-  for (;;) {
+job_outcome cleanup_old_notifications(store& db, const node_identity& me, const job& work,
+                                      const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
     const auto deleted = db.notifications().delete_expired(me, work, keep, keep_after_reading, chunk);
     if (!deleted) {
       // Fenced out, or given up meanwhile: no longer this run's to report.
@@ -24,6 +25,7 @@ job_outcome cleanup_old_notifications(store& db, const node_identity& me, const 
     if (*deleted < chunk)
       return {};
   }
+  return {job_report::kind::retry, "it was told to stop", {}};
 }
 
 } // namespace carillon

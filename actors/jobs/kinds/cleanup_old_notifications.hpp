@@ -7,6 +7,7 @@
 
 namespace carillon {
 
-job_outcome cleanup_old_notifications(store& db, const node_identity& me, const job& work);
+job_outcome cleanup_old_notifications(store& db, const node_identity& me, const job& work,
+                                      const std::stop_token& stop = {});
 
 } // namespace carillon

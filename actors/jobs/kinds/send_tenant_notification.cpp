@@ -10,8 +10,9 @@ constexpr int chunk = 2'000;
 
 } // namespace
 
-job_outcome send_tenant_notification(store& db, const node_identity& me, const job& work) {
-  for (;;) {
+job_outcome send_tenant_notification(store& db, const node_identity& me, const job& work,
+                                     const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
     const auto progress = db.notifications().continue_broadcast(me, work, chunk);
     if (!progress) {
       const auto& why = progress.error();
@@ -25,6 +26,7 @@ job_outcome send_tenant_notification(store& db, const node_identity& me, const j
     if (progress->finished)
       return {};
   }
+  return {job_report::kind::retry, "it was told to stop", {}};
 }
 
 } // namespace carillon

@@ -7,6 +7,7 @@ namespace carillon {
 
 /// From where the last run of it stopped, in transactions of a few thousand
 /// users each.
-job_outcome send_tenant_notification(store& db, const node_identity& me, const job& work);
+job_outcome send_tenant_notification(store& db, const node_identity& me, const job& work,
+                                     const std::stop_token& stop = {});
 
 } // namespace carillon

@@ -18,7 +18,7 @@ result<reply> run_create(call& c) {
   auto made = c.db.posts().create(c.tenant_scope(), c.workspace->id, actor_of(c), *draft);
   if (!made)
     return std::move(made).error();
-  return created(render_mutation(*made, c.settings.compat_platform_codes), "Post created");
+  return created(render_mutation(*made, c.settings.compat_platform_codes, files_of(c)), "Post created");
 }
 
 result<reply> run_update(call& c) {
@@ -35,7 +35,7 @@ result<reply> run_update(call& c) {
                                      actor_of(c), *content);
   if (!updated)
     return std::move(updated).error();
-  return ok(render_mutation(*updated, c.settings.compat_platform_codes), "Post updated");
+  return ok(render_mutation(*updated, c.settings.compat_platform_codes, files_of(c)), "Post updated");
 }
 
 result<reply> run_delete(call& c, const media_uploads_ptr& uploads) {
@@ -62,7 +62,7 @@ result<reply> run_duplicate(call& c) {
   auto made = c.db.posts().duplicate(c.tenant_scope(), c.workspace->id, found->post.id, actor_of(c));
   if (!made)
     return std::move(made).error();
-  return created(render_mutation(*made, c.settings.compat_platform_codes), "Post duplicated");
+  return created(render_mutation(*made, c.settings.compat_platform_codes, files_of(c)), "Post duplicated");
 }
 
 result<reply> run_set_targets(call& c) {

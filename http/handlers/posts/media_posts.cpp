@@ -8,10 +8,11 @@ namespace carillon::http::posts {
 
 namespace {
 
-json shown_media(const post_id& owner, const std::vector<post_media>& all) {
+json shown_media(const call& c, const post_id& owner, const std::vector<post_media>& all) {
+  const auto files = files_of(c);
   auto out = json::array();
   for (const auto& m : all)
-    out.push_back(render(owner, m));
+    out.push_back(render(owner, m, files));
   return out;
 }
 
@@ -21,7 +22,7 @@ result<reply> run_media(call& c) {
   const auto found = load_post(c, right::view);
   if (!found)
     return found.error();
-  return ok(shown_media(found->post.id, found->media));
+  return ok(shown_media(c, found->post.id, found->media));
 }
 
 result<reply> run_attach_media(call& c) {
@@ -37,7 +38,7 @@ result<reply> run_attach_media(call& c) {
   auto added = c.db.posts().add_media(c.tenant_scope(), c.workspace->id, found->post.id, actor_of(c), *media);
   if (!added)
     return std::move(added).error();
-  return created(render(found->post.id, *added), "Media added");
+  return created(render(found->post.id, *added, files_of(c)), "Media added");
 }
 
 result<reply> run_order_media(call& c) {
@@ -54,7 +55,7 @@ result<reply> run_order_media(call& c) {
     = c.db.posts().order_media(c.tenant_scope(), c.workspace->id, found->post.id, actor_of(c), *order);
   if (!ordered)
     return ordered.error();
-  return ok(shown_media(found->post.id, *ordered), "Media reordered");
+  return ok(shown_media(c, found->post.id, *ordered), "Media reordered");
 }
 
 result<reply> run_remove_media(call& c, const media_uploads_ptr& uploads) {

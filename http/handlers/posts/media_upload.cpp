@@ -26,8 +26,6 @@ constexpr std::size_t writer_threads = 2;
 constexpr std::uint64_t form_overhead = 64 * 1024;
 constexpr std::size_t longest_field = 4 * 1024;
 constexpr std::size_t longest_alt_text = 500;
-/// The workspace's folder of what was uploaded here.
-constexpr std::string_view upload_folder = "uploads/";
 
 failure refused_field(const char* field, std::string reason) {
   return {errc::invalid_argument, reason, {{field, std::move(reason)}}, {}};
@@ -341,7 +339,10 @@ private:
 
   void answer_with(result<post_media> added) {
     if (added)
-      return x_->answer(created(render(admitted_->post, *added), "Media added"));
+      return x_->answer(created(render(admitted_->post, *added,
+                                       {host_->options.links, admitted_->tenant, admitted_->workspace,
+                                        x_->req().base_url, x_->clock().now()}),
+                                "Media added"));
     // Where the row may be there, so must the file.
     if (added.error().code == errc::outcome_unknown)
       return x_->answer(added.error());

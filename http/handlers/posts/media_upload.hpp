@@ -8,6 +8,7 @@
 #include "domain/ports/object_store.hpp"
 #include "http/body_sink.hpp"
 #include "http/exchange.hpp"
+#include "http/media_link.hpp"
 
 namespace carillon::http::posts {
 
@@ -15,6 +16,8 @@ struct upload_options {
   std::int64_t max_pixels = 100'000'000; ///< Of one picture.
   /// One more is answered with 503; one user may have a quarter of them.
   int max_at_once = 16;
+  /// Of the files that were uploaded; null: they have no addresses.
+  std::shared_ptr<const media_links> links = nullptr;
 };
 
 /// Owns the threads that write. Outlives its uploads' connections; the object

@@ -21,7 +21,7 @@ result<post_detail> load_in_status(call& c, post_status status, const char* othe
 result<reply> answer(const call& c, result<post_detail> moved, std::string_view message) {
   if (!moved)
     return std::move(moved).error();
-  return ok(render_mutation(*moved, c.settings.compat_platform_codes), message);
+  return ok(render_mutation(*moved, c.settings.compat_platform_codes, files_of(c)), message);
 }
 
 result<reply> schedule(call& c, const post_detail& found, bool move) {

@@ -59,4 +59,8 @@ post_actor actor_of(const call& c) {
   return {c.who.user, c.who.name, c.req.correlation_id};
 }
 
+media_addresses files_of(const call& c) {
+  return {c.settings.media_links, c.who.tenant, c.workspace->id, c.req.base_url, c.clock.now()};
+}
+
 } // namespace carillon::http::posts

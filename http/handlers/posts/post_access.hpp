@@ -2,6 +2,7 @@
 #pragma once
 
 #include "domain/ports/post_store.hpp"
+#include "http/handlers/posts/post_json.hpp"
 #include "http/route.hpp"
 
 namespace carillon::http::posts {
@@ -26,5 +27,8 @@ result<post_detail> load_editable(call& c);
 std::optional<failure> refuse_below(const call& c, workspace_role minimum);
 
 post_actor actor_of(const call& c);
+
+/// Of the files of the call's workspace.
+media_addresses files_of(const call& c);
 
 } // namespace carillon::http::posts

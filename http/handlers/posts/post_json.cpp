@@ -1,5 +1,8 @@
 #include "http/handlers/posts/post_json.hpp"
 
+#include "domain/media_content.hpp"
+#include "domain/ports/object_store.hpp"
+
 namespace carillon::http::posts {
 
 namespace {
@@ -56,6 +59,15 @@ json error_text_of(const publish_attempt& a) {
 
 } // namespace
 
+std::optional<std::string> media_addresses::of(const post_media& m) const {
+  if (m.url || !links || !m.path.starts_with(upload_folder) || !media_format_of_path(m.path))
+    return m.url;
+  const auto token = links->make({tenant, workspace, m.path}, now);
+  if (token.empty())
+    return std::nullopt;
+  return base_url + std::string{media_link_prefix} + token;
+}
+
 json render(const post& p) {
   return {{"id", to_string(p.id)},
           {"workspace_id", to_string(p.workspace)},
@@ -95,12 +107,12 @@ json render(const post_id& owner, const post_target& t, bool compat_platform_cod
           {"error_message", or_null(t.error_message)}};
 }
 
-json render(const post_id& owner, const post_media& m) {
+json render(const post_id& owner, const post_media& m, const media_addresses& files) {
   return {{"id", to_string(m.id)},
           {"post_id", to_string(owner)},
           {"media_type", to_string(m.type)},
           {"file_path", m.path},
-          {"file_url", or_null(m.url)},
+          {"file_url", or_null(files.of(m))},
           {"thumbnail_url", or_null(m.thumbnail_url)},
           {"original_filename", m.file_name},
           {"file_size", or_null(m.size)},
@@ -158,18 +170,18 @@ json render_targets(const post_detail& d, bool compat_platform_codes) {
   return out;
 }
 
-json render_detail(const post_detail& d, bool compat_platform_codes) {
+json render_detail(const post_detail& d, bool compat_platform_codes, const media_addresses& files) {
   auto media = json::array();
   for (const auto& m : d.media)
-    media.push_back(render(d.post.id, m));
+    media.push_back(render(d.post.id, m, files));
   return {{"post", render(d.post)},
           {"targets", render_targets(d, compat_platform_codes)},
           {"media", std::move(media)}};
 }
 
-json render_mutation(const post_detail& d, bool compat_platform_codes) {
+json render_mutation(const post_detail& d, bool compat_platform_codes, const media_addresses& files) {
   auto out = render(d.post);
-  out.update(render_detail(d, compat_platform_codes));
+  out.update(render_detail(d, compat_platform_codes, files));
   return out;
 }
 

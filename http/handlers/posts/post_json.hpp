@@ -2,9 +2,23 @@
 #pragma once
 
 #include "domain/ports/post_store.hpp"
+#include "http/media_link.hpp"
 #include "http/route.hpp"
 
 namespace carillon::http::posts {
+
+/// Where the files of one workspace are to be had.
+struct media_addresses {
+  std::shared_ptr<const media_links> links; ///< Null: nowhere.
+  tenant_id tenant;
+  workspace_id workspace;
+  std::string base_url; ///< request::base_url
+  instant now{};
+
+  /// As it was given; else, of what was uploaded here, a signed one for a
+  /// while.
+  std::optional<std::string> of(const post_media& m) const;
+};
 
 json render(const post& p);
 
@@ -13,7 +27,7 @@ json render(const post& p);
 /// `compat_platform_codes` is on.
 json render(const post_id& owner, const post_target& t, bool compat_platform_codes);
 
-json render(const post_id& owner, const post_media& m);
+json render(const post_id& owner, const post_media& m, const media_addresses& files);
 json render(const approval& a);
 
 /// A target with what was tried for it. What went wrong on the way to the
@@ -23,9 +37,9 @@ json render(const target_attempts& t, bool compat_platform_codes);
 json render_targets(const post_detail& d, bool compat_platform_codes);
 
 /// `{post, targets, media}`.
-json render_detail(const post_detail& d, bool compat_platform_codes);
+json render_detail(const post_detail& d, bool compat_platform_codes, const media_addresses& files);
 
 /// The superset of commands: the flat post and `post`, `targets`, `media`.
-json render_mutation(const post_detail& d, bool compat_platform_codes);
+json render_mutation(const post_detail& d, bool compat_platform_codes, const media_addresses& files);
 
 } // namespace carillon::http::posts

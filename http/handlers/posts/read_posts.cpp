@@ -36,7 +36,7 @@ result<reply> run_get(call& c) {
   auto found = load_post(c, right::view);
   if (!found)
     return std::move(found).error();
-  return ok(render_detail(*found, c.settings.compat_platform_codes));
+  return ok(render_detail(*found, c.settings.compat_platform_codes, files_of(c)));
 }
 
 result<reply> run_targets(call& c) {

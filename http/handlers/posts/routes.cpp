@@ -8,7 +8,7 @@
 
 namespace carillon::http {
 
-std::vector<route> post_routes(posts::media_uploads_ptr uploads) {
+std::vector<route> post_routes(posts::media_uploads_ptr uploads, posts::media_files_ptr files) {
   const std::string workspace = "/api/v1/workspaces/{workspace}";
   const std::string all = workspace + "/posts";
   const std::string one = all + "/{post}";
@@ -16,7 +16,15 @@ std::vector<route> post_routes(posts::media_uploads_ptr uploads) {
   if (uploads)
     attach.stream = body_stream{"multipart/form-data", posts::largest_upload_body(),
                                 [uploads](std::shared_ptr<exchange> x) { return uploads->open(std::move(x)); }};
+  route file{"GET", std::string{media_link_prefix} + "{token}", access::open};
+  file.start = [files](std::shared_ptr<exchange> x) {
+    if (files)
+      files->serve(std::move(x));
+    else
+      x->answer(failure{errc::not_found, "no files are served here", {}, {}});
+  };
   return {
+    std::move(file),
     {"GET", all, access::workspace, posts::run_list},
     {"POST", all, access::workspace, posts::run_create},
     {"GET", one, access::workspace, posts::run_get},

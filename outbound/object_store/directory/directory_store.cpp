@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 /// reaches it: keys begin with a tenant's id.
 constexpr auto unfinished = ".unfinished";
 constexpr std::chrono::hours keep_unfinished{24};
+constexpr std::chrono::hours sweep_unfinished_every{1};
 
 failure disk_failure(const std::string& what, const fs::path& where, int error) {
   return {errc::transient, what + " " + where.string() + ": " + std::strerror(error), {}, {}};
@@ -93,14 +94,19 @@ private:
 
 } // namespace
 
-directory_store::directory_store(fs::path root, logger& log) : root_(fs::absolute(root)) {
+directory_store::directory_store(fs::path root, logger& log) : root_(fs::absolute(root)), log_(log) {
+  remove_unfinished();
+}
+
+void directory_store::remove_unfinished() {
+  swept_ = std::chrono::steady_clock::now();
   std::error_code error;
   for (const auto& entry : fs::directory_iterator{root_ / unfinished, error}) {
     const auto written = entry.last_write_time(error);
     if (error || fs::file_time_type::clock::now() - written < keep_unfinished)
       continue;
     if (fs::remove(entry.path(), error))
-      log.info("unfinished-object-removed", {{"file", entry.path().filename().string()}});
+      log_.info("unfinished-object-removed", {{"file", entry.path().filename().string()}});
   }
 }
 
@@ -124,6 +130,38 @@ result<done> directory_store::remove(const std::string& key) {
     return std::move(*refused);
   if (::unlink((root_ / key).c_str()) != 0 && errno != ENOENT && errno != ENOTDIR)
     return disk_failure("cannot remove", root_ / key, errno);
+  return done{};
+}
+
+result<done> directory_store::visit_old(const std::string& folder, std::chrono::hours age,
+                                        const std::function<bool(const std::string& key)>& visit) {
+  if (!folder.ends_with('/'))
+    return invalid("key", "A folder's name ends with a slash.");
+  const auto name = folder.substr(0, folder.size() - 1);
+  if (auto refused = refuse_key(name))
+    return std::move(*refused);
+  // One visit in a while looks there; there are as many as workspaces.
+  if (std::chrono::steady_clock::now() - swept_.load() > sweep_unfinished_every)
+    remove_unfinished();
+  std::error_code error;
+  fs::directory_iterator entries{root_ / name, error};
+  if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory)
+    return done{};
+  const auto oldest = fs::file_time_type::clock::now() - age;
+  for (; !error && entries != fs::directory_iterator{}; entries.increment(error)) {
+    // What is gone meanwhile is none of the visit's.
+    std::error_code of_entry;
+    const auto& entry = *entries;
+    if (entry.symlink_status(of_entry).type() != fs::file_type::regular)
+      continue;
+    const auto written = entry.last_write_time(of_entry);
+    if (of_entry || written > oldest)
+      continue;
+    if (!visit(folder + entry.path().filename().string()))
+      return done{};
+  }
+  if (error)
+    return disk_failure("cannot list", root_ / name, error);
   return done{};
 }
 

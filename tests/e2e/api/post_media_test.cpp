@@ -4,6 +4,7 @@
 #include <fstream>
 #include <future>
 
+#include "http/media_link.hpp"
 #include "tests/e2e/api/api_suite.hpp"
 
 namespace carillon {
@@ -67,6 +68,17 @@ protected:
       if (entry.is_regular_file())
         out.push_back(entry.path().string());
     return out;
+  }
+
+  /// Of the file, without the server.
+  static std::string path_of(const json& media) {
+    const auto address = media["file_url"].is_string() ? media["file_url"].get<std::string>() : std::string{};
+    EXPECT_TRUE(address.starts_with(node().web().base_url() + std::string{http::media_link_prefix})) << media;
+    return address.substr(std::min(address.size(), node().web().base_url().size()));
+  }
+
+  tenant_id stranger_tenant() const {
+    return *tenant_id::parse(db().exec("SELECT tenant_id FROM carillon.workspaces WHERE id = " + sql_literal(elsewhere)));
   }
 
   static long resident_peak_kib() {
@@ -294,6 +306,156 @@ TEST_F(PostMediaTest, AFileThatAnotherPostIsAttachingStays) {
   data_of(editor.web.send("DELETE", posts + "/" + other, ""));
   EXPECT_TRUE(eventually([&] { return files().empty(); }));
 }
+
+// -- served ----------------------------------------------------------------------
+
+TEST_F(PostMediaTest, TheAddressOfAnUploadServesItsBytesToWhoeverHasIt) {
+  const auto content = picture(640, 480, 200'000);
+  const auto media = data_of(upload(editor, draft, content), 201);
+  EXPECT_TRUE(media["thumbnail_url"].is_null());
+  const auto path = path_of(media);
+  const auto answer = node().web().get(path);
+  EXPECT_EQ(answer.status, 200) << "without a token";
+  EXPECT_EQ(answer.body, content);
+  EXPECT_EQ(header_of(answer, "Content-Type"), "image/png");
+  EXPECT_EQ(header_of(answer, "Content-Length"), std::to_string(content.size()));
+  EXPECT_EQ(header_of(answer, "X-Content-Type-Options"), "nosniff");
+  EXPECT_EQ(header_of(answer, "Accept-Ranges"), "bytes");
+  EXPECT_TRUE(header_of(answer, "Content-Disposition").starts_with("inline; filename=\""));
+  EXPECT_TRUE(header_of(answer, "Cache-Control").starts_with("private, max-age="));
+  EXPECT_NE(header_of(answer, "Content-Security-Policy").find("sandbox"), std::string::npos);
+  // Every answer that shows the medium has an address.
+  EXPECT_EQ(path_of(data_of(viewer.web.get(media_path(draft)))[0]), path) << "the same, for caches";
+  EXPECT_EQ(path_of(data_of(viewer.web.get(posts + "/" + draft))["media"][0]), path);
+  const auto copy = data_of(editor.web.post(posts + "/" + draft + "/duplicate"), 201);
+  EXPECT_EQ(node().web().get(path_of(copy["media"][0])).body, content);
+}
+
+TEST_F(PostMediaTest, ADocumentIsDownloadedAndNotShown) {
+  const auto media = data_of(upload(editor, draft, "%PDF-1.7\n" + std::string(500, 'd'), "document", "a.pdf", "application/pdf"), 201);
+  const auto answer = node().web().get(path_of(media));
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(header_of(answer, "Content-Type"), "application/pdf");
+  EXPECT_TRUE(header_of(answer, "Content-Disposition").starts_with("attachment; filename=\""));
+}
+
+TEST_F(PostMediaTest, PartsOfAFilmAreServedAsPlayersAskForThem) {
+  const auto content = film(300'000);
+  const auto path = path_of(data_of(upload(editor, draft, content, "video", "a.mp4", "video/mp4"), 201));
+  const auto ask = [&](const std::vector<std::string>& headers) { return node().web().send("GET", path, {}, headers); };
+  const auto part = ask({"Range: bytes=100000-199999"});
+  EXPECT_EQ(part.status, 206);
+  EXPECT_EQ(part.body, content.substr(100'000, 100'000));
+  EXPECT_EQ(header_of(part, "Content-Range"), "bytes 100000-199999/300000");
+  EXPECT_EQ(header_of(part, "Content-Length"), "100000");
+  EXPECT_EQ(header_of(part, "Content-Type"), "video/mp4");
+  EXPECT_EQ(ask({"Range: bytes=-10"}).body, content.substr(299'990));
+  EXPECT_EQ(ask({"Range: bytes=299999-"}).body, "f");
+  const auto behind = ask({"Range: bytes=300000-"});
+  EXPECT_TRUE(is_problem(behind, 416));
+  EXPECT_EQ(header_of(behind, "Content-Range"), "bytes */300000");
+  for (const auto* whole : {"Range: bytes=0-1,5-6", "Range: nonsense", "Range: bytes=9-1"})
+    EXPECT_EQ(ask({whole}).status, 200) << whole;
+  const auto tag = header_of(part, "ETag");
+  EXPECT_EQ(ask({"Range: bytes=0-9", "If-Range: " + tag}).status, 206);
+  EXPECT_EQ(ask({"Range: bytes=0-9", "If-Range: \"other\""}).status, 200) << "it is not what the client has";
+  const auto known = ask({"If-None-Match: " + tag});
+  EXPECT_EQ(known.status, 304);
+  EXPECT_EQ(known.body, "");
+}
+
+TEST_F(PostMediaTest, HeadSaysWhatGetWouldAndTheConnectionGoesOn) {
+  const auto content = picture(4, 3, 100'000);
+  const auto path = path_of(data_of(upload(editor, draft, content), 201));
+  raw_client client{port_of(node().web())};
+  client.send("HEAD " + path + " HTTP/1.1\r\nHost: t.example\r\nRange: bytes=0-9\r\n\r\n");
+  const auto head = client.receive(true);
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->status, 200);
+  EXPECT_EQ(head->header("content-length"), std::to_string(content.size()));
+  EXPECT_EQ(head->header("content-type"), "image/png");
+  for (int i = 0; i < 2; ++i) {
+    client.send("GET " + path + " HTTP/1.1\r\nHost: t.example\r\n\r\n");
+    const auto whole = client.receive();
+    ASSERT_TRUE(whole);
+    EXPECT_EQ(whole->body, content);
+  }
+  EXPECT_TRUE(is_problem(node().web().send("POST", path, "{}"), 405));
+}
+
+TEST_F(PostMediaTest, EveryAddressThatIsNoGoodIsAnsweredAlike) {
+  const auto media = data_of(upload(editor, draft, picture()), 201);
+  const auto file = media["file_path"].get<std::string>();
+  const auto good = path_of(media);
+  const http::media_links links{{http::media_link_key(std::string(32, 'k'))}, std::chrono::hours{1}};
+  const instant now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+  const auto address = [&](const tenant_id& of, const workspace_id& in, const std::string& path, instant made) {
+    return std::string{http::media_link_prefix} + links.make({of, in, path}, made);
+  };
+  EXPECT_EQ(node().web().get(address(tenant, workspace, file, now)).status, 200) << "the test signs as the program does";
+  // Something to find, were a path let out.
+  std::ofstream{media_root() / to_string(tenant) / to_string(workspace) / "secret.png"} << "secret";
+  auto forged = good;
+  forged.back() = forged.back() == 'A' ? 'B' : 'A';
+  const auto dot = good.rfind('.');
+  const auto theirs = address(stranger_tenant(), workspace, file, now);
+  const std::vector<std::string> bad{
+    forged,
+    good.substr(0, dot),
+    good.substr(0, dot) + theirs.substr(theirs.rfind('.')),
+    address(tenant, workspace, file, now - std::chrono::hours{3}),
+    theirs,
+    address(tenant, elsewhere, file, now),
+    address(tenant, workspace, "uploads/../secret.png", now),
+    address(tenant, workspace, "secret.png", now),
+    address(tenant, workspace, "uploads/never.png", now),
+    address(tenant, workspace, "uploads", now),
+    std::string{http::media_link_prefix} + "nonsense",
+    std::string{http::media_link_prefix} + std::string(5'000, 'A'),
+    std::string{http::media_link_prefix} + "..%2F..%2F" + file};
+  const auto first = node().web().get(bad[0]);
+  for (const auto& path : bad) {
+    const auto answer = node().web().get(path);
+    EXPECT_TRUE(is_problem(answer, 404)) << path;
+    EXPECT_EQ(answer.body, first.body) << path;
+  }
+  EXPECT_FALSE(node().self().output().find(good.substr(http::media_link_prefix.size())) != std::string::npos)
+    << "an address is a credential, and no log's";
+  data_of(editor.web.send("DELETE", media_path(draft) + "/" + media["id"].get<std::string>(), ""));
+  EXPECT_TRUE(eventually([&] { return node().web().get(good).status == 404; })) << "what is gone is gone";
+  EXPECT_EQ(node().web().get(good).body, first.body);
+}
+
+TEST_F(PostMediaTest, AFileNamedByPathHasAnAddressOnlyWhenItWasUploadedHere) {
+  const auto uploaded = data_of(upload(editor, draft, picture()), 201);
+  const auto other = api_suite::add_post(editor, "draft", account);
+  const auto attach = [&](const std::string& path, json more = json::object()) {
+    more["media_type"] = "image";
+    more["file_path"] = path;
+    return data_of(editor.web.post(media_path(other), more), 201);
+  };
+  EXPECT_EQ(node().web().get(path_of(attach(uploaded["file_path"]))).body, picture());
+  EXPECT_TRUE(attach("folder/a.png")["file_url"].is_null());
+  EXPECT_TRUE(attach("uploads/a.html")["file_url"].is_null()) << "nothing that a browser runs";
+  EXPECT_EQ(attach("uploads/b.png", {{"file_url", "https://cdn.acme.example/b.png"}})["file_url"], "https://cdn.acme.example/b.png");
+}
+
+TEST_F(PostMediaTest, AFilmOf100MebibytesIsServedWithMemoryFlat) {
+  constexpr std::size_t size = 100 * 1024 * 1024;
+  const auto path = path_of(data_of(upload(editor, draft, film(size), "video", "b.mp4", "video/mp4"), 201));
+  EXPECT_EQ(node().web().send("GET", path, {}, {"Range: bytes=0-999999"}).status, 206);
+  forget_resident_peak();
+  const auto before = resident_peak_kib();
+  ASSERT_GT(before, 0);
+  EXPECT_EQ(node().web().get(path).body.size(), size);
+  const auto grown = resident_peak_kib() - before;
+  RecordProperty("grown_kib", static_cast<int>(grown));
+#ifndef __SANITIZE_ADDRESS__ // Which keeps what is freed for a while.
+  EXPECT_LT(grown, 20 * 1024) << "from " << before << " KiB";
+#endif
+}
+
+// -- refused ---------------------------------------------------------------------
 
 TEST_F(PostMediaTest, AWrongContentIsRefusedWhateverItSays) {
   const auto before = fingerprint();

@@ -191,6 +191,42 @@ TEST_F(PreparedMediaTest, AnUploadThatFailedIsTriedAgainAfterItsTimeAndIsNoFailu
   EXPECT_THAT(references_when_due(post), ElementsAre("media-1", ""));
 }
 
+TEST_F(PreparedMediaTest, WhatANetworkRefusedIsForgottenWithTheRefusalAndTheNextTryUploadsAnew) {
+  const auto post = add_post("now() + interval '5 minutes'", 2);
+  const auto target = data.add_target(post, data.add_account(data.workspace));
+  keep(wanted().at(0));
+  db.exec("UPDATE carillon.posts SET scheduled_at = now() - interval '1 second' WHERE id = " + test::sql_literal(post));
+  ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 1);
+  const auto job = job_of(post);
+  const auto planned = plan(job);
+  ASSERT_TRUE(planned && planned->calls.size() == 1);
+  EXPECT_EQ(planned->calls[0].post.media.at(1).reference, "media-2");
+  ASSERT_TRUE(record(job, planned->calls[0].attempt, failure{errc::permanent, "media not found", {}, {}}));
+  EXPECT_EQ(target_status(target), "failed");
+  EXPECT_EQ(count("prepared_media"), "0");
+  // The author tries again.
+  db.exec("UPDATE carillon.posts SET status = 'scheduled' WHERE id = " + test::sql_literal(post));
+  EXPECT_THAT(references_when_due(post), ElementsAre("", ""));
+}
+
+TEST_F(PreparedMediaTest, AFailureThatIsNoRefusalKeepsWhatWasPrepared) {
+  for (const auto code : {errc::transient, errc::throttled, errc::outcome_unknown}) {
+    const auto post = add_post();
+    data.add_target(post, data.add_account(data.workspace));
+    const auto ready = wanted();
+    ASSERT_THAT(ready, SizeIs(1));
+    keep(ready[0]);
+    db.exec("UPDATE carillon.posts SET scheduled_at = now() - interval '1 second' WHERE id = " + test::sql_literal(post));
+    ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 1);
+    const auto job = job_of(post);
+    const auto planned = plan(job);
+    ASSERT_TRUE(planned && planned->calls.size() == 1);
+    ASSERT_TRUE(record(job, planned->calls[0].attempt, failure{code, "not now", {}, {}}));
+    EXPECT_EQ(count("prepared_media WHERE reference IS NOT NULL"), "1") << to_string(code);
+    db.exec("DELETE FROM carillon.prepared_media");
+  }
+}
+
 TEST_F(PreparedMediaTest, WhatANetworkAskedOfAnAccountWhileItWasPreparedIsKept) {
   data.add_target(add_post(), data.add_account(data.workspace));
   const auto planned = wanted().at(0);

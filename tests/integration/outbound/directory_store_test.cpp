@@ -1,6 +1,7 @@
 #include "outbound/object_store/directory/directory_store.hpp"
 
 #include <fstream>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -90,6 +91,29 @@ TEST_F(DirectoryStoreTest, ADiskThatRefusesIsToldAsAnotherTimePerhaps) {
   std::ofstream{folder.path() / "a-file"} << "x";
   directory_store blocked{folder.path() / "a-file" / "below", log};
   EXPECT_EQ(blocked.create("tenant/a").error().code, errc::transient);
+}
+
+TEST_F(DirectoryStoreTest, AVisitShowsTheOldFilesOfAFolderAndNoOthers) {
+  for (const auto* key : {"tenant/w/uploads/a", "tenant/w/uploads/b", "tenant/w/uploads/new", "tenant/w/uploads/deeper/c", "tenant/w/d"}) {
+    put(key, "x");
+    if (!std::string_view{key}.ends_with("new"))
+      fs::last_write_time(root / key, fs::file_time_type::clock::now() - std::chrono::hours{25});
+  }
+  std::set<std::string> seen;
+  const auto see = [&](const std::string& key) { return seen.insert(key).second; };
+  ASSERT_TRUE(store.visit_old("tenant/w/uploads/", std::chrono::hours{24}, see));
+  EXPECT_EQ(seen, (std::set<std::string>{"tenant/w/uploads/a", "tenant/w/uploads/b"}));
+  int visited = 0;
+  ASSERT_TRUE(store.visit_old("tenant/w/uploads/", std::chrono::hours{24}, [&](const std::string&) {
+    ++visited;
+    return false;
+  }));
+  EXPECT_EQ(visited, 1) << "false ends it";
+  seen.clear();
+  EXPECT_TRUE(store.visit_old("never/there/", std::chrono::hours{24}, see)) << "no folder, no files";
+  EXPECT_TRUE(seen.empty());
+  for (const auto* folder_name : {"../", "tenant/../", "", "/", "tenant", ".unfinished/"})
+    EXPECT_EQ(store.visit_old(folder_name, std::chrono::hours{24}, see).error().code, errc::invalid_argument) << folder_name;
 }
 
 TEST_F(DirectoryStoreTest, TheNextStartRemovesWhatDeadWritersLeft) {

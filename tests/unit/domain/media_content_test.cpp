@@ -161,6 +161,14 @@ TEST(MediaContentTest, PathsStayInsideTheirFolder) {
     EXPECT_FALSE(is_file_name(bad)) << bad;
 }
 
+TEST(MediaContentTest, APathSaysWhatItHoldsByTheExtensionThatUploadsGive) {
+  using enum media_format;
+  for (const auto format : {jpeg, png, gif, webp, mp4, quicktime, webm, pdf})
+    EXPECT_EQ(media_format_of_path("uploads/019abc." + std::string{extension_of(format)}), format) << mime_type_of(format);
+  for (const auto* path : {"", ".", "png", "a.html", "a.svg", "a.PNG", "a.png.html", "a.png/b"})
+    EXPECT_FALSE(media_format_of_path(path)) << path;
+}
+
 TEST(MediaContentTest, EachTypeHoldsWhatTheContractSays) {
   EXPECT_TRUE(is_allowed(media_type::image, media_format::gif));
   EXPECT_FALSE(is_allowed(media_type::image, media_format::mp4));

@@ -111,10 +111,35 @@ TEST(PostJson, TrueCodesAreShownWithoutCompatibility) {
 
 TEST(PostJson, MediaHasTheDeclaredMembers) {
   const auto d = full();
-  const auto shown = render(d.post.id, d.media[0]);
+  const auto shown = render(d.post.id, d.media[0], {});
   expect_members(shown, "PostMedia");
   EXPECT_EQ(shown["file_size"], 12);
   EXPECT_TRUE(shown["file_url"].is_null());
+}
+
+TEST(PostJson, WhatWasUploadedHereHasASignedAddressAndOtherFilesHaveTheirOwn) {
+  media_addresses files;
+  files.links = std::make_shared<const media_links>(std::vector<std::string>{media_link_key("secret")}, std::chrono::hours{1});
+  files.tenant = tenant_id::make();
+  files.workspace = workspace_id::make();
+  files.base_url = "https://api.example";
+  files.now = at("2030-01-15T09:00:00Z");
+  post_media m;
+  m.path = "uploads/019abc.png";
+  const auto address = render(post_id::make(), m, files)["file_url"].get<std::string>();
+  const auto begin = std::string{"https://api.example"} + std::string{media_link_prefix};
+  ASSERT_TRUE(address.starts_with(begin)) << address;
+  const auto link = files.links->read(address.substr(begin.size()), files.now);
+  ASSERT_TRUE(link);
+  EXPECT_EQ(link->file.path, m.path);
+  EXPECT_EQ(link->file.workspace, files.workspace);
+  for (const auto* path : {"folder/a.png", "uploads/a.html", "uploads/a", "a.png"}) {
+    m.path = path;
+    EXPECT_TRUE(render(post_id::make(), m, files)["file_url"].is_null()) << path;
+  }
+  m.path = "uploads/019abc.png";
+  m.url = "https://cdn.example/a.png";
+  EXPECT_EQ(render(post_id::make(), m, files)["file_url"], *m.url);
 }
 
 TEST(PostJson, ADecisionHasTheDeclaredMembers) {
@@ -164,12 +189,12 @@ TEST(PostJson, AttemptsHaveTheDeclaredMembersAndKeepTheLogsWordsBack) {
 
 TEST(PostJson, AMutationIsTheFlatPostAndTheDetail) {
   const auto d = full();
-  const auto detail = render_detail(d, true);
+  const auto detail = render_detail(d, true, {});
   EXPECT_EQ(detail.size(), 3u);
   EXPECT_EQ(detail["post"], render(d.post));
   EXPECT_EQ(detail["targets"], render_targets(d, true));
   EXPECT_EQ(detail["media"].size(), 1u);
-  auto flat = render_mutation(d, true);
+  auto flat = render_mutation(d, true, {});
   for (const auto* name : {"post", "targets", "media"}) {
     EXPECT_EQ(flat[name], detail[name]) << name;
     flat.erase(name);

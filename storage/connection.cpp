@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "domain/run_deadline.hpp"
+
 namespace carillon::storage {
 
 namespace {
@@ -26,6 +28,43 @@ constexpr auto take_role = R"sql(
     AND pg_has_role(r.oid,
           CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
 )sql";
+
+/// The run that asks has used up its time.
+struct run_is_over : std::runtime_error {
+  run_is_over() : std::runtime_error{"the time of the run is over"} {
+  }
+};
+
+/// Statements of sessions whose time-out is shorter at the moment: a session
+/// belongs to one thread.
+std::unordered_map<const void*, int>& shortened_sessions() {
+  thread_local std::unordered_map<const void*, int> sessions;
+  return sessions;
+}
+
+/// Before each use. The address of a session may come back, hence the backend.
+void bound_statements(pqxx::connection& session, std::chrono::milliseconds usual) {
+  auto& shortened = shortened_sessions();
+  const auto end = run_deadline::current();
+  const auto known = shortened.find(&session);
+  const bool is_short = known != shortened.end() && known->second == session.backendpid();
+  auto wanted = usual;
+  if (end) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end - std::chrono::steady_clock::now());
+    if (left.count() <= 0)
+      throw run_is_over{};
+    wanted = std::min(usual, left);
+  }
+  if (wanted == usual && !is_short)
+    return;
+  pqxx::nontransaction tx{session};
+  tx.exec("SET statement_timeout = " + std::to_string(wanted.count()));
+  tx.commit();
+  if (wanted == usual)
+    shortened.erase(&session);
+  else
+    shortened[&session] = session.backendpid();
+}
 
 } // namespace
 
@@ -78,6 +117,7 @@ pqxx::connection& connection::session() {
     tx.commit();
     session_ = std::move(fresh);
   }
+  bound_statements(*session_, options_.statement_timeout);
   return *session_;
 }
 
@@ -95,6 +135,8 @@ failure connection::translate(std::string_view name) noexcept {
   };
   try {
     throw;
+  } catch (const run_is_over& e) {
+    return {errc::transient, std::string{name} + ": " + e.what(), {}, {}};
   } catch (const pqxx::in_doubt_error& e) {
     return lost(e, errc::outcome_unknown);
   } catch (const pqxx::statement_completion_unknown& e) {

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <random>
 #include <stdexcept>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -49,8 +51,8 @@ constexpr auto insert_many = R"sql(
 // hold only what differs, and no row can meet a conflict.
 constexpr auto insert_many_alike = R"sql(
   INSERT INTO carillon.jobs (id, kind, queue, tenant_id, workspace_id, priority, payload, max_attempts,
-                             correlation_id, retention)
-  SELECT id, $5, $6, tenant_id, workspace_id, $7::smallint, payload, $8::int, nullif($9, ''), $10
+                             correlation_id, retention, in_bulk)
+  SELECT id, $5, $6, tenant_id, workspace_id, $7::smallint, payload, $8::int, nullif($9, ''), $10, $11::boolean
   FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::jsonb[]) AS n (id, tenant_id, workspace_id, payload)
 )sql";
 
@@ -72,6 +74,11 @@ constexpr auto append_error = R"sql(
   WHERE id = $1
 )sql";
 
+// Of each deleted job, what its history says.
+#define CARILLON_RETURN_GONE                                                                       \
+  "RETURNING id, kind, queue, tenant_id, workspace_id, priority, payload, attempt, max_attempts,"  \
+  " crashes, run_at, unique_key, rate_key, retention, errors, correlation_id, created_at) "
+
 #define CARILLON_INTO_HISTORY                                                                     \
   "INSERT INTO carillon.job_history"                                                              \
   "  (id, kind, queue, tenant_id, workspace_id, priority, payload, state, attempt, max_attempts," \
@@ -83,23 +90,24 @@ constexpr auto append_error = R"sql(
   "  created_at, clock_timestamp() FROM gone"
 
 constexpr auto conclude_jobs
-  = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = ANY($1::uuid[]) RETURNING *) "
-    CARILLON_INTO_HISTORY;
+  = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = ANY($1::uuid[]) "
+    CARILLON_RETURN_GONE CARILLON_INTO_HISTORY;
 
 // Only the revision that ran; the others run once more. One statement a
 // revision and no join: for a long list the planner would join by reading the
 // whole table.
 constexpr auto conclude_runs
-  = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = ANY($1::uuid[]) AND revision = $3 RETURNING *) "
-    CARILLON_INTO_HISTORY;
+  = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = ANY($1::uuid[]) AND revision = $3 "
+    CARILLON_RETURN_GONE CARILLON_INTO_HISTORY;
 
 // Rows where they lay when they were read: no index is asked, and the table is
-// met page by page. A place may be another job's by now, so the id decides;
-// IS TRUE keeps the planner from going by the index after all.
+// met page by page. A place may be another job's by now, so the id decides; in
+// a CASE, so that the planner neither goes by the index after all nor estimates
+// each of the ids.
 constexpr auto conclude_runs_in_place
   = "WITH gone AS (DELETE FROM carillon.jobs"
-    "  WHERE ctid = ANY($4::tid[]) AND (id = ANY($1::uuid[])) IS TRUE AND revision = $3 RETURNING *) "
-    CARILLON_INTO_HISTORY;
+    "  WHERE ctid = ANY($4::tid[]) AND CASE WHEN id = ANY($1::uuid[]) THEN true END AND revision = $3 "
+    CARILLON_RETURN_GONE CARILLON_INTO_HISTORY;
 
 // PostgreSQL looks a value up in a long list by its hash where it knows the list
 // when it plans.
@@ -109,8 +117,8 @@ constexpr auto force_kept_plan = "force_generic_plan";
 constexpr auto plan_each_time = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)";
 
 constexpr auto conclude_one
-  = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = $1 AND revision = $3 AND attempt = $4 RETURNING *) "
-    CARILLON_INTO_HISTORY;
+  = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = $1 AND revision = $3 AND attempt = $4 "
+    CARILLON_RETURN_GONE CARILLON_INTO_HISTORY;
 
 constexpr auto rerun_jobs = R"sql(
   UPDATE carillon.jobs SET state = 'available', attempt = 0, run_at = least(run_at, now()), updated_at = now()
@@ -126,7 +134,9 @@ constexpr auto rerun_one = R"sql(
 // array element by element, for each row.
 // Unknown kinds stay where they are, for a node that knows them. `now()` is
 // the start of the transaction: never later than the clock, and an index
-// bound. Each level is read from its own cursor.
+// bound. Each level is read from its own cursor, one after the other; to sort
+// what comes in order anyway is a seventh of the read (read_common looks whether
+// it did).
 constexpr auto select_due = R"sql(
   SELECT j.* FROM unnest($1::smallint[], $2::timestamptz[], $3::uuid[]) AS c (priority, run_at, id)
   CROSS JOIN LATERAL (
@@ -136,18 +146,21 @@ constexpr auto select_due = R"sql(
     WHERE j.priority = c.priority AND (j.run_at, j.id) > (c.run_at, c.id) AND j.run_at <= now()
       AND get_bit($4::varbit, j.shard) = 1 AND j.kind = ANY($5::text[]) AND NOT j.workspace_id = ANY($6::uuid[])
     ORDER BY j.run_at, j.id LIMIT $7) AS j
-  ORDER BY j.priority, j.run_at, j.id LIMIT $7
+  LIMIT $7
 )sql";
 
+// A flood lies together in the order in which jobs are due, so its cursors do
+// without an index by workspace, which bulk enqueues would have to fill.
 constexpr auto select_parked = R"sql(
-  SELECT j.* FROM unnest($1::uuid[], $2::int[]) AS c (workspace_id, room)
+  SELECT j.* FROM unnest($1::uuid[], $2::smallint[], $3::timestamptz[], $4::uuid[], $5::int[])
+    AS c (workspace_id, priority, run_at, id, room)
   CROSS JOIN LATERAL (
     SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
            priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
     FROM carillon.jobs j
-    WHERE j.workspace_id = c.workspace_id AND j.run_at <= now()
-      AND get_bit($3::varbit, j.shard) = 1 AND j.kind = ANY($4::text[])
-    ORDER BY j.priority, j.run_at, j.id LIMIT c.room) AS j
+    WHERE j.priority = c.priority AND (j.run_at, j.id) > (c.run_at, c.id) AND j.run_at <= now()
+      AND j.workspace_id = c.workspace_id AND get_bit($6::varbit, j.shard) = 1 AND j.kind = ANY($7::text[])
+    ORDER BY j.run_at, j.id LIMIT c.room) AS j
 )sql";
 
 // What hints named, from shortly before the cursor on.
@@ -158,7 +171,7 @@ constexpr auto select_hinted = R"sql(
     SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
            priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
     FROM carillon.jobs j
-    WHERE j.workspace_id = c.workspace_id AND j.priority = l.priority
+    WHERE j.workspace_id = c.workspace_id AND j.priority = l.priority AND NOT j.in_bulk
       AND j.run_at > $4::timestamptz AND j.run_at <= now()
       AND get_bit($2::varbit, j.shard) = 1 AND j.kind = ANY($3::text[])
     ORDER BY j.run_at, j.id LIMIT $5) AS j
@@ -257,13 +270,18 @@ constexpr auto delete_empty_manifests = R"sql(
 constexpr auto select_crashed = R"sql(
   SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
          priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
-  FROM carillon.jobs WHERE shard = ANY($1::smallint[]) AND crashes >= $2
+  FROM carillon.jobs WHERE shard = ANY($1::smallint[]) AND crashes >= $2 AND crashes > 0
 )sql";
 
 constexpr auto lock_live_job = R"sql(
   SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
          priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
   FROM carillon.jobs WHERE id = $1 FOR UPDATE
+)sql";
+
+constexpr auto select_ended = R"sql(
+  SELECT r.id FROM unnest($1::uuid[]) AS r (id)
+  WHERE NOT EXISTS (SELECT FROM carillon.jobs j WHERE j.id = r.id)
 )sql";
 
 constexpr auto select_controls
@@ -360,6 +378,10 @@ double uniform() {
   return std::uniform_real_distribution<double>{0.0, 1.0}(random);
 }
 
+/// So many alike are read in the order in which they are due, and not by their
+/// workspace.
+constexpr std::size_t bulk_size = 100;
+
 const job_id last_id{uuid{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                            0xff, 0xff, 0xff}}};
 
@@ -369,6 +391,25 @@ std::string shard_bits(const shard_list& shards) {
   for (const auto shard : shards)
     out[shard] = '1';
   return out;
+}
+
+void append_cursor_time(std::string& out, const due_cursor& cursor) {
+  if (cursor.run_at == instant{}) {
+    out += "-infinity";
+  } else {
+    out += '"';
+    out += format_precise_time(cursor.run_at);
+    out += '"';
+  }
+}
+
+/// Behind `last`, where a read was cut off: levels before its own are read to
+/// their end.
+void move_behind(due_cursors& cursors, const job& last, instant now) {
+  const auto level = static_cast<std::size_t>(last.priority);
+  for (std::size_t i = 0; i < level; ++i)
+    cursors[i] = {now, last_id, true};
+  cursors[level] = {last.run_at, last.id};
 }
 
 /// The common read and where the next one begins.
@@ -383,13 +424,7 @@ void read_common(pqxx::work& tx, const due_query& query, const std::string& shar
     ids.push_back(cursor.id);
     if (level > 0)
       times += ',';
-    if (cursor.run_at == instant{}) {
-      times += "-infinity";
-    } else {
-      times += '"';
-      times += format_precise_time(cursor.run_at);
-      times += '"';
-    }
+    append_cursor_time(times, cursor);
   }
   times += '}';
   std::vector<workspace_id> parked;
@@ -399,41 +434,65 @@ void read_common(pqxx::work& tx, const due_query& query, const std::string& shar
                                    uuid_array(parked), query.limit);
   out.next = query.from;
   out.complete = static_cast<int>(rows.size()) < query.limit;
-  found.reserve(rows.size());
+  const auto others = static_cast<std::ptrdiff_t>(found.size());
+  found.reserve(found.size() + rows.size());
   for (const auto& row : rows)
     found.push_back(read_taken(row));
-  if (out.complete) {
-    out.next.fill({now, last_id});
-  } else {
-    // Levels before the last row's are read to their end; later ones were
-    // cut off by the limit.
-    const auto& last = found.back();
-    const auto level = static_cast<std::size_t>(last.priority);
-    for (std::size_t i = 0; i < level; ++i)
-      out.next[i] = {now, last_id};
-    out.next[level] = {last.run_at, last.id};
-  }
+  const auto is_before = [](const job& a, const job& b) {
+    return std::tie(a.priority, a.run_at, a.id) < std::tie(b.priority, b.run_at, b.id);
+  };
+  // Out of order, the last one would not say how far the read came: then the
+  // next one begins where this one did.
+  if (out.complete)
+    out.next.fill({now, last_id, true});
+  else if (std::is_sorted(found.begin() + others, found.end(), is_before))
+    move_behind(out.next, found.back(), now);
 }
 
 void read_parked(pqxx::work& tx, const due_query& query, const std::string& shards,
-                 const std::string& kinds, std::vector<job>& found, due_jobs& out) {
+                 const std::string& kinds, instant now, std::vector<job>& found, due_jobs& out) {
   std::vector<workspace_id> workspaces;
+  std::vector<std::int64_t> levels;
+  std::string times = "{";
+  std::vector<job_id> ids;
   std::vector<std::int64_t> limits;
   for (const auto& p : query.parked)
-    if (p.limit > 0) {
+    for (int level = 0; p.limit > 0 && level < priority_levels; ++level) {
+      const auto& cursor = p.from[static_cast<std::size_t>(level)];
+      if (!workspaces.empty())
+        times += ',';
+      append_cursor_time(times, cursor);
       workspaces.push_back(p.workspace);
+      levels.push_back(level);
+      ids.push_back(cursor.id);
       limits.push_back(p.limit);
     }
   if (workspaces.empty())
     return;
-  std::unordered_map<workspace_id, int> counts;
-  for (const auto& row : exec_planned(tx, select_parked, uuid_array(workspaces), number_array(limits), shards, kinds)) {
-    found.push_back(read_taken(row));
-    ++counts[found.back().workspace];
+  times += '}';
+  std::unordered_map<workspace_id, std::vector<job>> by_workspace;
+  for (const auto& row : exec_planned(tx, select_parked, uuid_array(workspaces), number_array(levels), times,
+                                      uuid_array(ids), number_array(limits), shards, kinds)) {
+    auto one = read_taken(row);
+    by_workspace[one.workspace].push_back(std::move(one));
   }
-  for (std::size_t i = 0; i < workspaces.size(); ++i)
-    if (counts[workspaces[i]] < limits[i])
-      out.exhausted.push_back(workspaces[i]);
+  for (const auto& p : query.parked) {
+    if (p.limit == 0)
+      continue;
+    auto& rows = by_workspace[p.workspace];
+    const auto most = static_cast<std::size_t>(p.limit);
+    if (rows.size() < most) {
+      out.exhausted.push_back(p.workspace);
+    } else {
+      // Each level gave up to the limit.
+      std::stable_sort(rows.begin(), rows.end(), [](const job& a, const job& b) { return a.priority < b.priority; });
+      rows.resize(most);
+      auto next = p.from;
+      move_behind(next, rows.back(), now);
+      out.parked_next.emplace_back(p.workspace, next);
+    }
+    std::move(rows.begin(), rows.end(), std::back_inserter(found));
+  }
 }
 
 /// Those of one revision. Whoever was moved since it was read is found by its
@@ -517,7 +576,7 @@ pqxx::result::size_type insert_alike(pqxx::transaction_base& tx, const std::vect
                       binary_ids(jobs, [](const new_job& j) { return j.tenant; }),
                       binary_ids(jobs, [](const new_job& j) { return j.workspace; }), payloads.param(), first.kind,
                       std::string{policy.queue}, first.priority.value_or(policy.priority), policy.max_attempts,
-                      first.correlation_id, std::string{to_string(policy.keep)})
+                      first.correlation_id, std::string{to_string(policy.keep)}, jobs.size() >= bulk_size)
     .affected_rows();
 }
 
@@ -615,26 +674,30 @@ result<due_jobs> job_repository::take_due(const node_identity& me, const due_que
     read_hinted(tx, query, shards, kinds, found, out);
     if (query.limit > 0)
       read_common(tx, query, shards, kinds, now, found, out);
-    read_parked(tx, query, shards, kinds, found, out);
+    read_parked(tx, query, shards, kinds, now, found, out);
     if (!query.hinted.empty() && query.limit > 0)
       drop_doubles(found);
     if (query.in_hand)
       std::erase_if(found, [&](const job& j) { return query.in_hand->contains(j.id); });
 
     auto number = query.first_batch;
-    job_batch common;
     std::vector<job_id> suspects;
-    for (auto& j : found) {
-      if (j.suspicion == 0) {
-        common.jobs.push_back(std::move(j));
-      } else if (static_cast<int>(suspects.size()) < query.suspects) {
-        suspects.push_back(j.id);
+    const auto is_innocent = [](const job& j) { return j.suspicion == 0; };
+    if (!std::all_of(found.begin(), found.end(), is_innocent)) {
+      const auto first = std::stable_partition(found.begin(), found.end(), is_innocent);
+      for (auto j = first; j != found.end(); ++j) {
+        if (static_cast<int>(suspects.size()) == query.suspects) {
+          out.suspects_left = true;
+          break;
+        }
+        suspects.push_back(j->id);
         out.batches.push_back({number++, {}});
-        out.batches.back().jobs.push_back(std::move(j));
-      } else {
-        out.suspects_left = true;
+        out.batches.back().jobs.push_back(std::move(*j));
       }
+      found.erase(first, found.end());
     }
+    job_batch common;
+    common.jobs = std::move(found);
     if (!suspects.empty())
       exec_planned(tx, insert_suspects_manifests, me.incarnation, query.first_batch, uuid_array(suspects));
     if (!common.jobs.empty()) {
@@ -719,6 +782,15 @@ result<std::vector<job>> job_repository::adopt(const node_identity& me, const sh
   });
 }
 
+result<std::vector<job_id>> job_repository::find_ended(const std::vector<job_id>& jobs) {
+  return db_.read("find-ended-jobs", [&](pqxx::transaction_base& tx) -> result<std::vector<job_id>> {
+    std::vector<job_id> out;
+    for (const auto& row : exec_planned(tx, select_ended, uuid_array(jobs)))
+      out.push_back(read_id<job_id>(row[0]));
+    return out;
+  });
+}
+
 result<std::vector<job_control>> job_repository::load_controls() {
   return db_.transact("load-job-controls", [&](pqxx::work& tx) -> result<std::vector<job_control>> {
     std::vector<job_control> out;
@@ -798,7 +870,7 @@ result<std::int64_t> job_repository::enqueue_many(const std::vector<new_job>& jo
     for (const auto& job : jobs)
       if (!std::exchange(seen[shard_of(job.workspace)], true))
         shards.push_back(shard_of(job.workspace));
-    tx.exec_params(notify_owners, number_array(shards), encode({1, "sweep", {}}),
+    exec_planned(tx, notify_owners, number_array(shards), encode({1, "sweep", {}}),
                    me ? me->incarnation : std::int64_t{-1});
     return written;
   });

@@ -17,6 +17,7 @@ public:
                                   const std::vector<std::int64_t>& finished) override;
   result<std::vector<job>> adopt(const node_identity& me, const shard_list& shards,
                                  int max_crashes) override;
+  result<std::vector<job_id>> find_ended(const std::vector<job_id>& jobs) override;
   result<std::vector<job_control>> load_controls() override;
   result<done> record_blocks(const node_identity& me, const std::vector<job_block>& blocks) override;
   result<int> maintain_history(std::chrono::hours keep_short, std::chrono::hours keep_standard,

@@ -10,6 +10,7 @@
 #include "actors/protocol/ownership.hpp"
 #include "actors/protocol/region.hpp"
 #include "actors/timer.hpp"
+#include "domain/id_map.hpp"
 #include "domain/ports/delivery_store.hpp"
 #include "domain/ports/push_store.hpp"
 #include "domain/ports/sms_store.hpp"
@@ -25,6 +26,7 @@ using std::chrono::milliseconds;
 /// transaction commits, which is later than the run_at they got.
 constexpr milliseconds look_back{250};
 constexpr milliseconds sweep_look_back{5'000};
+constexpr milliseconds everything = milliseconds::max();
 constexpr milliseconds full_read_every{30'000};
 /// A hint that names a workspace is acted on at once, by a read of this
 /// workspace alone beside whatever the common reads are at; unless it has so
@@ -54,6 +56,9 @@ constexpr std::chrono::hours history_every{1};
 /// Its owner looks after the history that all share.
 constexpr shard_id history_shard = 0;
 constexpr milliseconds conclude_retry{500};
+/// While one conclusion waits for the disk another may begin, if there is
+/// enough to conclude.
+constexpr int most_conclusions = 2;
 /// So many suspects are in hand at a time: should one of them kill this node
 /// as well, not many are left that have to run alone.
 constexpr int most_suspects = 128;
@@ -83,7 +88,7 @@ struct job_feed_state {
   std::bitset<shard_count> owned;
 
   ready_queue queue;
-  std::unordered_map<job_id, job_in_hand> in_hand;
+  id_map<job_id, job_in_hand> in_hand;
   std::map<std::int64_t, std::size_t> open_batches;
   std::int64_t next_batch = 1;
   std::int64_t next_run = 1;
@@ -100,7 +105,16 @@ struct job_feed_state {
   std::vector<job_report> reports;
   std::vector<std::int64_t> finished;
   bool flush_pending = false;
-  bool concluding = false;
+  /// Conclusions under way.
+  int concluding = 0;
+  /// One of them is not of successes alone.
+  bool concluding_failures = false;
+  /// Nothing is concluded until a moment later.
+  bool conclude_failed = false;
+
+  std::shared_ptr<report_tray> tray = std::make_shared<report_tray>();
+  /// What was in it last: its room is used again.
+  std::vector<run_report> collected;
 
   due_cursors cursors{};
   /// The last read ended before its limit.
@@ -111,11 +125,14 @@ struct job_feed_state {
   std::set<workspace_id> hinted;
   /// Let go while a read was under way, whose snapshot may still show them;
   /// with the number of the newest read that had begun by then.
-  std::unordered_map<job_id, std::uint64_t> let_go;
+  id_map<job_id, std::uint64_t> let_go;
+  /// Where the common read under way began, when it reads nothing else.
+  std::optional<due_cursors> reads_from;
   std::uint64_t reads_begun = 0;
   std::uint64_t newest_read = 0;
   std::uint64_t newest_hinted_read = 0;
-  std::set<workspace_id> parked;
+  /// With where the reads of each go on.
+  std::map<workspace_id, due_cursors> parked;
   time_point next_full_read{};
   time_point next_sweep{};
   time_point next_controls{};
@@ -130,6 +147,8 @@ struct job_feed_state {
   bool read_pending = false;
 
   std::bitset<shard_count> draining;
+  /// The newest read that may still bring jobs of these.
+  std::uint64_t draining_since = 0;
   ownership_actor drained_to;
   std::optional<caf::typed_response_promise<atom::done>> stopping;
 
@@ -138,6 +157,10 @@ struct job_feed_state {
   bool is_reading() const {
     return reading || reading_hinted;
   }
+  /// Whether a read is under way that is no newer.
+  bool is_reading(std::uint64_t read) const {
+    return (reading && newest_read <= read) || (reading_hinted && newest_hinted_read <= read);
+  }
   /// Of the two kinds of read, neither of which ever waits for the other.
   std::uint64_t begin_read(std::uint64_t& mine, std::uint64_t other_under_way) {
     mine = ++reads_begun;
@@ -145,7 +168,18 @@ struct job_feed_state {
     std::erase_if(let_go, [&](const auto& entry) { return entry.second < oldest; });
     return mine;
   }
+  /// Whether a read under way may have seen this job as it was before.
+  bool may_be_met(const job& work) const {
+    if (reading_hinted || (reading && !reads_from))
+      return true;
+    if (!reading)
+      return false;
+    const auto& from = (*reads_from)[static_cast<std::size_t>(std::clamp(work.priority, 0, priority_levels - 1))];
+    return work.run_at > from.run_at || (work.run_at == from.run_at && work.id > from.id);
+  }
   bool was_let_go(const job_id& id, std::uint64_t since_read) const {
+    if (let_go.empty())
+      return false;
     const auto i = let_go.find(id);
     return i != let_go.end() && i->second >= since_read;
   }
@@ -164,6 +198,7 @@ shard_list list_of(const std::bitset<shard_count>& shards) {
 void read_due(self_pointer self, read_kind how);
 void read_hinted(self_pointer self);
 void start_jobs(self_pointer self);
+void write_conclusions(self_pointer self);
 
 // -- letting go -------------------------------------------------------------------
 
@@ -182,7 +217,7 @@ void let_go(job_feed_state& state, const job_id& id) {
   }
   if (i->second.work->suspicion > 0)
     --state.suspects;
-  if (state.is_reading())
+  if (state.may_be_met(*i->second.work))
     state.let_go[id] = state.reads_begun;
   if (state.alone == id)
     state.alone.reset();
@@ -192,13 +227,16 @@ void let_go(job_feed_state& state, const job_id& id) {
 /// Those that were read and not started go back where they lie: nothing was
 /// done with them.
 void drop_waiting(job_feed_state& state, const std::function<bool(const job&)>& wanted) {
-  for (const auto& dropped : state.queue.drop(wanted))
+  for (const auto& dropped : state.queue.drop(wanted)) {
+    if (const auto i = state.parked.find(dropped->workspace); i != state.parked.end())
+      i->second = {};
     let_go(state, dropped->id);
+  }
 }
 
 void check_drained(self_pointer self) {
   auto& state = self->state;
-  if (state.draining.any() && !state.is_reading()) {
+  if (state.draining.any() && !state.is_reading(state.draining_since)) {
     bool busy = false;
     for (const auto& [id, entry] : state.in_hand)
       busy = busy || state.draining[shard_of(entry.work->workspace)];
@@ -216,22 +254,44 @@ void check_drained(self_pointer self) {
 
 // -- conclusions --------------------------------------------------------------------
 
+bool has_failures(const std::vector<job_report>& reports) {
+  return std::any_of(reports.begin(), reports.end(),
+                     [](const job_report& r) { return r.how != job_report::kind::succeeded; });
+}
+
+std::size_t batch_size(const job_feed_state& state) {
+  return static_cast<std::size_t>(state.context->settings.batch_size);
+}
+
+/// Beside what is being concluded.
+bool may_conclude(const job_feed_state& state) {
+  if (state.reports.empty() && state.finished.empty())
+    return false;
+  if (state.concluding == 0)
+    return true;
+  if (state.concluding == most_conclusions || state.reports.size() < batch_size(state))
+    return false;
+  // Failures meet rows that others write too: never two transactions of them.
+  return !state.concluding_failures || !has_failures(state.reports);
+}
+
 void schedule_flush(self_pointer self, milliseconds delay) {
   auto& state = self->state;
-  if (state.concluding || state.flush_pending || (state.reports.empty() && state.finished.empty()))
+  if (state.flush_pending || !may_conclude(state))
     return;
   state.flush_pending = true;
-  if (delay.count() == 0)
-    self->send(self, atom::flush_v);
-  else
-    self->delayed_send(self, delay, atom::flush_v);
+  self->delayed_send(self, delay, atom::flush_v);
 }
 
 void schedule_conclusions(self_pointer self) {
-  // A full batch need not linger.
+  // Half a batch need not linger.
   const auto& state = self->state;
-  const auto full = state.reports.size() >= static_cast<std::size_t>(state.context->settings.batch_size) / 2;
-  schedule_flush(self, full ? milliseconds{0} : state.context->settings.conclude_linger);
+  if (state.conclude_failed)
+    return;
+  if (state.reports.size() >= batch_size(state) / 2)
+    write_conclusions(self);
+  else
+    schedule_flush(self, state.context->settings.conclude_linger);
 }
 
 /// A dead letter's effect on what it was working on, by kind.
@@ -291,9 +351,11 @@ void read_more_if_room(self_pointer self) {
 
 void write_conclusions(self_pointer self) {
   auto& state = self->state;
-  if (state.concluding || !state.me || (state.reports.empty() && state.finished.empty()))
+  if (!state.me || !may_conclude(state))
     return;
-  state.concluding = true;
+  const bool failures = has_failures(state.reports);
+  ++state.concluding;
+  state.concluding_failures = state.concluding_failures || failures;
   // Jobs of these reports stay in hand until the transaction is through, so
   // that no read can hand them out again.
   auto reports = std::make_shared<std::vector<job_report>>(std::move(state.reports));
@@ -301,10 +363,11 @@ void write_conclusions(self_pointer self) {
   auto finished = std::make_shared<std::vector<std::int64_t>>(std::move(state.finished));
   state.finished.clear();
   std::vector<std::shared_ptr<const job>> abandonable;
-  for (const auto& report : *reports)
-    if (report.how == job_report::kind::retry || report.how == job_report::kind::discarded)
-      if (const auto i = state.in_hand.find(report.id); i != state.in_hand.end())
-        abandonable.push_back(i->second.work);
+  if (failures)
+    for (const auto& report : *reports)
+      if (report.how == job_report::kind::retry || report.how == job_report::kind::discarded)
+        if (const auto i = state.in_hand.find(report.id); i != state.in_hand.end())
+          abandonable.push_back(i->second.work);
 
   ask_database<concluded_jobs>(
     self, state.context->databases.background, "conclude-jobs", state.context->settings.database_timeout,
@@ -323,10 +386,12 @@ void write_conclusions(self_pointer self) {
             }
       return concluded;
     },
-    [self, reports, finished](result<concluded_jobs> concluded) {
+    [self, reports, finished, failures, asked_as = state.me->incarnation](result<concluded_jobs> concluded) {
       auto& state = self->state;
-      state.concluding = false;
-      if (!state.me) {
+      --state.concluding;
+      if (failures)
+        state.concluding_failures = false;
+      if (!state.me || state.me->incarnation != asked_as) {
         check_drained(self);
         return;
       }
@@ -334,7 +399,8 @@ void write_conclusions(self_pointer self) {
         state.context->log->warn("conclude-failed", {{"error", concluded.error().detail}});
         state.reports.insert(state.reports.begin(), reports->begin(), reports->end());
         state.finished.insert(state.finished.begin(), finished->begin(), finished->end());
-        schedule_flush(self, conclude_retry);
+        state.conclude_failed = true;
+        self->delayed_send(self, conclude_retry, atom::flush_v);
         return;
       }
       if (concluded) {
@@ -353,17 +419,17 @@ void write_conclusions(self_pointer self) {
     });
 }
 
-void accept_report(self_pointer self, const run_report& said) {
+void accept_report(self_pointer self, run_report said, time_point now) {
   auto& state = self->state;
-  const auto& report = said.report;
+  auto& report = said.report;
   const auto i = state.in_hand.find(report.id);
   if (i == state.in_hand.end() || i->second.reported || i->second.run != said.run)
     return;
   const auto& work = *i->second.work;
-  state.context->measured->job_ended(work.kind, to_string(report.how), clock_now(self) - i->second.started);
+  state.context->measured->job_ended(work.kind, to_string(report.how), now - i->second.started);
   const bool failed = said.dependency_failed;
   if ((failed || report.how == job_report::kind::succeeded || report.how == job_report::kind::concluded)
-      && state.queue.report_dependency(work, failed, clock_now(self)))
+      && state.queue.report_dependency(work, failed, now))
     state.context->log->error("circuit-opened", {{"kind", work.kind}, {"error", report.error}});
   if (report.how == job_report::kind::concluded) {
     // Its own transaction has committed already.
@@ -378,7 +444,7 @@ void accept_report(self_pointer self, const run_report& said) {
                                             {"kind", work.kind},
                                             {"error", report.error},
                                             {"correlation", work.correlation_id}});
-  state.reports.push_back(report);
+  state.reports.push_back(std::move(report));
 }
 
 void after_reports(self_pointer self) {
@@ -427,7 +493,7 @@ void start_suspect(self_pointer self) {
   if (!state.in_hand.contains(work->id))
     return;
   state.alone = work->id;
-  self->send(state.region, atom::job_v, job_handout{{begin_run(self, work, clock_now(self))}});
+  self->send(state.region, atom::job_v, job_handout{{begin_run(self, work, clock_now(self))}, state.tray});
 }
 
 void start_jobs(self_pointer self) {
@@ -447,6 +513,7 @@ void start_jobs(self_pointer self) {
   const auto most = static_cast<std::size_t>(std::max(0, state.context->hot.jobs_max_in_flight.load()));
   for (const auto& work : state.queue.pop(now, most > state.running ? most - state.running : 0))
     out.jobs.push_back(begin_run(self, work, now));
+  out.tray = state.tray;
   if (!out.jobs.empty())
     self->send(state.region, atom::job_v, std::move(out));
   arm_wake(self);
@@ -462,28 +529,32 @@ std::size_t park_at(const job_feed_state& state) {
 
 void take_in(self_pointer self, due_jobs& due, std::uint64_t read) {
   auto& state = self->state;
+  const auto most_of_one = park_at(state);
   for (auto& batch : due.batches) {
     std::size_t kept = 0;
     for (auto& found : batch.jobs) {
-      if (state.in_hand.contains(found.id) || state.was_let_go(found.id, read) || state.stopping
-          || !state.owned[shard_of(found.workspace)] || state.queue.is_paused(found.workspace))
+      if (state.was_let_go(found.id, read) || state.stopping || !state.owned[shard_of(found.workspace)]
+          || state.queue.is_paused(found.workspace))
+        continue;
+      const auto [entry, fresh] = state.in_hand.try_emplace(found.id);
+      if (!fresh)
         continue;
       auto work = std::make_shared<const job>(std::move(found));
       if (work->suspicion > 1) {
         if (state.suspect) {
           state.suspects_left = true;
+          state.in_hand.erase(entry);
           continue;
         }
         state.suspect = work;
-      } else {
-        state.queue.push(work);
+      } else if (state.queue.push(work) >= most_of_one) {
+        state.parked.try_emplace(work->workspace, state.cursors);
       }
       if (work->suspicion > 0)
         ++state.suspects;
-      state.in_hand[work->id] = {.work = work, .batch = batch.number};
+      entry->second.work = std::move(work);
+      entry->second.batch = batch.number;
       ++kept;
-      if (state.queue.held(work->workspace) >= park_at(state))
-        state.parked.insert(work->workspace);
     }
     if (kept > 0)
       state.open_batches[batch.number] = kept;
@@ -493,6 +564,9 @@ void take_in(self_pointer self, due_jobs& due, std::uint64_t read) {
   state.suspects_left = state.suspects_left || due.suspects_left;
   for (const auto& workspace : due.exhausted)
     state.parked.erase(workspace);
+  for (const auto& [workspace, next] : due.parked_next)
+    if (const auto i = state.parked.find(workspace); i != state.parked.end())
+      i->second = next;
 }
 
 /// Of the batches that it may write: one for each suspect and the common one.
@@ -508,6 +582,14 @@ void finish_numbers(job_feed_state& state, const due_query& query) {
     state.finished.push_back(number);
 }
 
+void look_behind(due_cursors& cursors, milliseconds so_far) {
+  for (auto& cursor : cursors)
+    if (so_far == everything)
+      cursor = {};
+    else if (cursor.run_at != instant{})
+      cursor = {cursor.run_at - so_far, {}};
+}
+
 due_query make_query(self_pointer self, read_kind how, int room) {
   auto& state = self->state;
   due_query query;
@@ -517,20 +599,25 @@ due_query make_query(self_pointer self, read_kind how, int room) {
   query.limit = std::min(room, state.context->settings.batch_size);
   take_numbers(state, query);
   const bool backwards = how != read_kind::next || state.caught_up;
-  if (how == read_kind::full)
-    query.from = {};
-  else if (backwards)
-    for (auto& cursor : query.from)
-      if (cursor.run_at != instant{})
-        cursor = {cursor.run_at - (how == read_kind::sweep ? sweep_look_back : look_back), {}};
-  if (backwards)
+  if (backwards) {
+    look_behind(query.from, how == read_kind::next ? look_back : how == read_kind::sweep ? sweep_look_back : everything);
     query.limit += static_cast<int>(state.in_hand.size());
-  for (const auto& workspace : state.parked) {
+  }
+  // One that has more due than its share looks for latecomers with each read
+  // only where nothing else is due.
+  for (const auto& [workspace, from] : state.parked) {
     const auto held = state.queue.held(workspace);
-    const bool wants = held < park_at(state) / 2;
-    query.parked.push_back({workspace, wants && !state.queue.is_paused(workspace)
-                                         ? static_cast<int>(held + park_at(state))
-                                         : 0});
+    const bool wants = held < park_at(state) / 2 && !state.queue.is_paused(workspace);
+    parked_read read{workspace, wants ? static_cast<int>(park_at(state)) : 0, from};
+    if (wants && how != read_kind::next) {
+      look_behind(read.from, how == read_kind::sweep ? sweep_look_back : everything);
+      read.limit += static_cast<int>(held);
+    } else {
+      for (auto& cursor : read.from)
+        if (cursor.at_end)
+          cursor = {cursor.run_at - look_back, {}};
+    }
+    query.parked.push_back(read);
   }
   return query;
 }
@@ -565,6 +652,7 @@ void read_due(self_pointer self, read_kind how) {
   const auto read = state.begin_read(state.newest_read, state.reading_hinted ? state.newest_hinted_read : 0);
   state.reading = true;
   auto query = std::make_shared<due_query>(make_query(self, how, room));
+  state.reads_from = query->parked.empty() ? std::optional{query->from} : std::nullopt;
   // A read that goes on where the last one ended meets nothing in hand.
   auto in_hand = std::make_shared<std::unordered_set<job_id>>();
   if (how != read_kind::next || state.caught_up || !query->parked.empty())
@@ -702,8 +790,8 @@ void give_up_on_silent_runners(self_pointer self) {
   for (const auto& [id, entry] : self->state.in_hand)
     if (entry.run != 0 && !entry.reported && entry.give_up_at <= now)
       silent.push_back({{id, job_report::kind::retry, "timed out", {}, entry.work->revision}, entry.run, false});
-  for (const auto& report : silent)
-    accept_report(self, report);
+  for (auto& report : silent)
+    accept_report(self, std::move(report), now);
 }
 
 // -- what operators set, and what they are told --------------------------------------
@@ -723,7 +811,7 @@ void load_controls(self_pointer self) {
       for (const auto& control : *controls)
         if (control.scope == job_control::about::workspace && control.paused)
           if (const auto id = workspace_id::parse(control.name))
-            state.parked.insert(*id);
+            state.parked[*id] = {};
       // Paused kinds are read again when they may run.
       const auto now = state.queue.runnable_kinds();
       drop_waiting(state, [&](const job& work) {
@@ -814,6 +902,7 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
         state.owned.reset(shard);
         state.draining.set(shard);
       }
+      state.draining_since = state.reads_begun;
       drop_waiting(state, [&](const job& work) { return state.draining[shard_of(work.workspace)]; });
       if (state.suspect && state.draining[shard_of(state.suspect->workspace)])
         let_go(state, std::exchange(state.suspect, nullptr)->id);
@@ -839,8 +928,18 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       check_drained(self);
     },
     [self](atom::conclude, const run_reports& reports) {
+      const auto now = clock_now(self);
       for (const auto& report : reports.all)
-        accept_report(self, report);
+        accept_report(self, report, now);
+      after_reports(self);
+    },
+    [self](atom::conclude) {
+      auto& state = self->state;
+      state.collected.clear();
+      state.tray->take(state.collected);
+      const auto now = clock_now(self);
+      for (auto& report : state.collected)
+        accept_report(self, std::move(report), now);
       after_reports(self);
     },
     [self](atom::hint, const hint& h) {
@@ -899,6 +998,7 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
     },
     [self](atom::flush) {
       self->state.flush_pending = false;
+      self->state.conclude_failed = false;
       write_conclusions(self);
     },
     [self](atom::wake, std::uint64_t generation) {

@@ -7,8 +7,8 @@ namespace carillon {
 
 job_handlers built_in_handlers() {
   return {
-    {std::string{kinds::cleanup_old_notifications}, database_handler{cleanup_old_notifications}},
-    {std::string{kinds::send_tenant_notification}, database_handler{send_tenant_notification}},
+    {std::string{kinds::cleanup_old_notifications}, stoppable_handler{cleanup_old_notifications}},
+    {std::string{kinds::send_tenant_notification}, stoppable_handler{send_tenant_notification}},
   };
 }
 

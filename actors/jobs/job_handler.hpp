@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <variant>
 
@@ -32,7 +33,14 @@ using quick_handler = std::function<job_outcome(const job&)>;
 /// run end as `concluded`.
 using database_handler = std::function<job_outcome(store&, const node_identity&, const job&)>;
 
-using job_handler = std::variant<quick_handler, database_handler>;
+/// The same for what takes long: it looks at the token between its steps. Stop is
+/// asked for when the kind's timeout is over and when the job has ended without
+/// this run, as an operator's cancel ends it; what is reported after that counts
+/// for nothing. Either way the database refuses what a run asks for after its
+/// timeout (domain/run_deadline.hpp).
+using stoppable_handler = std::function<job_outcome(store&, const node_identity&, const job&, const std::stop_token&)>;
+
+using job_handler = std::variant<quick_handler, database_handler, stoppable_handler>;
 
 /// By kind. Kinds that call out (publish_post, send_notification_email) have
 /// an actor of their own instead.

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <list>
 #include <utility>
+
+#include "domain/id_map.hpp"
 
 namespace carillon {
 
@@ -68,6 +71,61 @@ bool circuit_breaker::failed(time_point now, int threshold, std::chrono::millise
 
 // -- ready queue --------------------------------------------------------------------
 
+namespace {
+
+/// So many workspaces and lanes that have nothing to do are kept, since most
+/// have something again soon.
+constexpr std::size_t kept_idle = 4'096;
+
+/// First in, first out; keeps its room, so that most of what comes and goes
+/// allocates nothing.
+class waiting_line {
+public:
+  bool empty() const {
+    return first_ == items_.size();
+  }
+  void push(ready_queue::item next) {
+    items_.push_back(std::move(next));
+  }
+  ready_queue::item pop() {
+    auto out = std::move(items_[first_++]);
+    if (empty())
+      clear();
+    else if (first_ >= most_gaps && first_ * 2 >= items_.size())
+      close_gap();
+    return out;
+  }
+  /// Those that satisfy `wanted` go to `out`.
+  template <class Wanted>
+  void drop(const Wanted& wanted, std::vector<ready_queue::item>& out) {
+    close_gap();
+    std::vector<ready_queue::item> kept;
+    for (auto& i : items_)
+      (wanted(*i) ? out : kept).push_back(std::move(i));
+    items_ = std::move(kept);
+  }
+
+private:
+  static constexpr std::size_t most_gaps = 64;
+
+  void close_gap() {
+    items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
+  void clear() {
+    first_ = 0;
+    if (items_.capacity() > most_gaps)
+      items_ = {};
+    else
+      items_.clear();
+  }
+
+  std::vector<ready_queue::item> items_;
+  std::size_t first_ = 0;
+};
+
+} // namespace
+
 struct ready_queue::impl {
   struct lane;
 
@@ -78,10 +136,12 @@ struct ready_queue::impl {
     std::optional<int> cap;
     bool paused = false;
     bool controlled = false;
-    std::deque<lane*> held_back;
+    std::size_t lanes = 0;
+    std::list<lane*> held_back;
   };
 
   struct kind_entry {
+    std::string name;
     const job_policy* policy = nullptr;
     std::size_t running = 0;
     bool paused = false;
@@ -89,7 +149,7 @@ struct ready_queue::impl {
     rate_budget rate{};
     circuit_breaker* breaker = nullptr;
     std::map<std::string, token_bucket, std::less<>> buckets;
-    std::deque<lane*> held_back;
+    std::list<lane*> held_back;
   };
 
   struct lane_key {
@@ -97,24 +157,28 @@ struct ready_queue::impl {
     workspace_id workspace;
     const kind_entry* kind;
     std::string rate_key;
-    bool operator==(const lane_key&) const = default;
+    bool operator==(const lane_key& other) const {
+      return id_equal{}(workspace, other.workspace) && kind == other.kind && priority == other.priority
+             && rate_key == other.rate_key;
+    }
   };
   struct lane_hash {
     std::size_t operator()(const lane_key& key) const noexcept {
-      return std::hash<workspace_id>{}(key.workspace) ^ (std::hash<const void*>{}(key.kind) << 1)
-             ^ (std::hash<std::string>{}(key.rate_key) << 2) ^ (static_cast<std::size_t>(key.priority) << 3);
+      const auto rate = key.rate_key.empty() ? 0 : std::hash<std::string>{}(key.rate_key);
+      return id_hash{}(key.workspace) ^ (std::hash<const void*>{}(key.kind) << 1) ^ (rate << 2)
+             ^ (static_cast<std::size_t>(key.priority) << 3);
     }
   };
 
-  enum class place { ring, workspace, kind, time };
+  enum class place { nowhere, ring, workspace, kind, time };
 
   /// Jobs that are alike in everything that can hold them back.
   struct lane {
-    lane_key key;
+    const lane_key* key = nullptr;
     workspace_entry* workspace = nullptr;
     kind_entry* kind = nullptr;
-    std::deque<item> jobs;
-    place where = place::ring;
+    waiting_line jobs;
+    place where = place::nowhere; ///< When it is empty.
     int served = 0;
   };
 
@@ -127,10 +191,12 @@ struct ready_queue::impl {
   };
 
   ready_limits limits;
-  std::unordered_map<workspace_id, std::unique_ptr<workspace_entry>> workspaces;
+  id_map<workspace_id, workspace_entry> workspaces;
   std::map<std::string, std::unique_ptr<kind_entry>, std::less<>> kinds;
   std::map<std::string, circuit_breaker, std::less<>> breakers;
-  std::unordered_map<lane_key, std::unique_ptr<lane>, lane_hash> lanes;
+  std::unordered_map<lane_key, lane, lane_hash> lanes;
+  kind_entry* last_kind = nullptr;
+  bool any_paused = false;
   std::array<std::deque<lane*>, priority_levels> rings;
   std::priority_queue<wake, std::vector<wake>, std::greater<>> sleeping;
   std::map<std::string, bool, std::less<>> paused_queues;
@@ -140,18 +206,14 @@ struct ready_queue::impl {
   /// When those that a rush holds back go on at the latest.
   std::optional<time_point> rush_ends;
 
-  workspace_entry& workspace_of(const workspace_id& id) {
-    auto& entry = workspaces[id];
-    if (!entry)
-      entry = std::make_unique<workspace_entry>();
-    return *entry;
-  }
-
   kind_entry& kind_of(std::string_view name) {
+    if (last_kind && last_kind->name == name)
+      return *last_kind;
     auto i = kinds.find(name);
     if (i == kinds.end()) {
       i = kinds.emplace(std::string{name}, std::make_unique<kind_entry>()).first;
       auto& kind = *i->second;
+      kind.name = name;
       kind.policy = find_job_policy(name);
       if (kind.policy) {
         kind.cap = kind.policy->max_running;
@@ -160,7 +222,8 @@ struct ready_queue::impl {
           kind.breaker = &breakers[std::string{kind.policy->dependency}];
       }
     }
-    return *i->second;
+    last_kind = i->second.get();
+    return *last_kind;
   }
 
   std::size_t cap_of(const workspace_entry& workspace) const {
@@ -174,10 +237,10 @@ struct ready_queue::impl {
   void enter_ring(lane& l) {
     l.where = place::ring;
     l.served = 0;
-    rings[level_of(l.key.priority)].push_back(&l);
+    rings[level_of(l.key->priority)].push_back(&l);
   }
 
-  void release(std::deque<lane*>& held_back, std::size_t count) {
+  void release(std::list<lane*>& held_back, std::size_t count) {
     for (; count > 0 && !held_back.empty(); --count) {
       auto* l = held_back.front();
       held_back.pop_front();
@@ -189,9 +252,9 @@ struct ready_queue::impl {
     auto& kind = *l.kind;
     if (kind.rate.per_second <= 0)
       return nullptr;
-    auto i = kind.buckets.find(l.key.rate_key);
+    auto i = kind.buckets.find(l.key->rate_key);
     if (i == kind.buckets.end())
-      i = kind.buckets.emplace(l.key.rate_key, token_bucket{kind.rate, now}).first;
+      i = kind.buckets.emplace(l.key->rate_key, token_bucket{kind.rate, now}).first;
     return &i->second;
   }
 
@@ -212,7 +275,7 @@ struct ready_queue::impl {
     if (kind.breaker && !kind.breaker->allows(now)) {
       if (kind.breaker->is_open(now)) {
         l.where = place::time;
-        sleeping.push({kind.breaker->open_until(), l.key});
+        sleeping.push({kind.breaker->open_until(), *l.key});
       } else {
         // Waits for the probe.
         l.where = place::kind;
@@ -222,7 +285,7 @@ struct ready_queue::impl {
     }
     if (auto* bucket = bucket_of(l, now); bucket && !bucket->take(now)) {
       l.where = place::time;
-      sleeping.push({bucket->ready_at(now), l.key});
+      sleeping.push({bucket->ready_at(now), *l.key});
       return true;
     }
     return false;
@@ -241,20 +304,23 @@ struct ready_queue::impl {
     while (!sleeping.empty() && sleeping.top().at <= now) {
       const auto i = lanes.find(sleeping.top().key);
       sleeping.pop();
-      if (i != lanes.end() && i->second->where == place::time)
-        enter_ring(*i->second);
+      if (i != lanes.end() && i->second.where == place::time)
+        enter_ring(i->second);
     }
   }
 
-  void forget_if_idle(const workspace_id& id) {
-    const auto i = workspaces.find(id);
-    if (i != workspaces.end() && i->second->running == 0 && i->second->waiting == 0 && !i->second->controlled)
+  void forget_if_idle(id_map<workspace_id, workspace_entry>::iterator i) {
+    if (workspaces.size() > kept_idle && i->second.running == 0 && i->second.lanes == 0 && !i->second.controlled)
       workspaces.erase(i);
   }
 
-  void remove_lane(lane* l) {
-    const auto key = l->key;
-    lanes.erase(key);
+  /// It is empty, and no ring or line holds it.
+  void rest(lane& l) {
+    l.where = place::nowhere;
+    if (lanes.size() <= kept_idle)
+      return;
+    --l.workspace->lanes;
+    lanes.erase(lanes.find(*l.key));
   }
 };
 
@@ -273,11 +339,12 @@ void ready_queue::set_limits(const ready_limits& limits) {
 void ready_queue::set_controls(const std::vector<job_control>& controls, time_point now) {
   auto& q = *impl_;
   for (auto& [id, workspace] : q.workspaces) {
-    workspace->weight = 1;
-    workspace->cap.reset();
-    workspace->paused = false;
-    workspace->controlled = false;
+    workspace.weight = 1;
+    workspace.cap.reset();
+    workspace.paused = false;
+    workspace.controlled = false;
   }
+  q.any_paused = false;
   q.paused_queues.clear();
   for (const auto& policy : job_policies())
     q.kind_of(policy.kind);
@@ -302,9 +369,10 @@ void ready_queue::set_controls(const std::vector<job_control>& controls, time_po
         break;
       case job_control::about::workspace:
         if (const auto id = workspace_id::parse(control.name)) {
-          auto& workspace = q.workspace_of(*id);
+          auto& workspace = q.workspaces[*id];
           workspace.controlled = true;
           workspace.paused = control.paused;
+          q.any_paused = q.any_paused || control.paused;
           workspace.weight = control.weight.value_or(1);
           workspace.cap = control.max_running;
         }
@@ -320,7 +388,7 @@ void ready_queue::set_controls(const std::vector<job_control>& controls, time_po
     q.release(kind->held_back, kind->held_back.size());
   }
   for (auto& [id, workspace] : q.workspaces)
-    q.release(workspace->held_back, workspace->held_back.size());
+    q.release(workspace.held_back, workspace.held_back.size());
 }
 
 std::vector<std::string> ready_queue::runnable_kinds() const {
@@ -332,26 +400,29 @@ std::vector<std::string> ready_queue::runnable_kinds() const {
 }
 
 bool ready_queue::is_paused(const workspace_id& workspace) const {
+  if (!impl_->any_paused)
+    return false;
   const auto i = impl_->workspaces.find(workspace);
-  return i != impl_->workspaces.end() && i->second->paused;
+  return i != impl_->workspaces.end() && i->second.paused;
 }
 
-void ready_queue::push(item next) {
+std::size_t ready_queue::push(item next) {
   auto& q = *impl_;
   auto& kind = q.kind_of(next->kind);
-  impl::lane_key key{next->priority, next->workspace, &kind, next->rate_key};
-  auto i = q.lanes.find(key);
-  if (i == q.lanes.end()) {
-    auto fresh = std::make_unique<impl::lane>();
-    fresh->key = key;
-    fresh->workspace = &q.workspace_of(next->workspace);
-    fresh->kind = &kind;
-    i = q.lanes.emplace(std::move(key), std::move(fresh)).first;
-    q.enter_ring(*i->second);
+  const auto [i, fresh] = q.lanes.try_emplace({next->priority, next->workspace, &kind, next->rate_key});
+  auto& lane = i->second;
+  if (fresh) {
+    lane.key = &i->first;
+    lane.workspace = &q.workspaces[next->workspace];
+    lane.kind = &kind;
+    ++lane.workspace->lanes;
   }
-  ++i->second->workspace->waiting;
+  if (lane.where == impl::place::nowhere)
+    q.enter_ring(lane);
+  ++lane.workspace->waiting;
   ++q.waiting;
-  i->second->jobs.push_back(std::move(next));
+  lane.jobs.push(std::move(next));
+  return lane.workspace->running + lane.workspace->waiting;
 }
 
 std::vector<ready_queue::item> ready_queue::pop(time_point now, std::size_t room) {
@@ -376,8 +447,7 @@ std::vector<ready_queue::item> ready_queue::pop(time_point now, std::size_t room
       }
       if (lane->kind->breaker)
         lane->kind->breaker->begin(now);
-      out.push_back(std::move(lane->jobs.front()));
-      lane->jobs.pop_front();
+      out.push_back(lane->jobs.pop());
       --q.waiting;
       --lane->workspace->waiting;
       ++lane->workspace->running;
@@ -385,7 +455,7 @@ std::vector<ready_queue::item> ready_queue::pop(time_point now, std::size_t room
       ++q.running_at[level];
       if (lane->jobs.empty()) {
         ring.pop_front();
-        q.remove_lane(lane);
+        q.rest(*lane);
       } else if (++lane->served >= lane->workspace->weight) {
         lane->served = 0;
         ring.pop_front();
@@ -407,15 +477,15 @@ void ready_queue::finished(const job& work) {
   if (auto& running = q.running_at[impl::level_of(work.priority)]; running > 0)
     --running;
   const auto i = q.workspaces.find(work.workspace);
+  // A released lane may be held back by something else: then another one must
+  // have its chance.
   if (i != q.workspaces.end()) {
-    if (i->second->running > 0)
-      --i->second->running;
-    // A released lane may be held back by something else: then another one
-    // must have its chance.
-    q.release(i->second->held_back, 4);
+    if (i->second.running > 0)
+      --i->second.running;
+    q.release(i->second.held_back, 4);
+    q.forget_if_idle(i);
   }
   q.release(kind.held_back, 4);
-  q.forget_if_idle(work.workspace);
 }
 
 bool ready_queue::report_dependency(const job& work, bool failed, time_point now) {
@@ -432,33 +502,34 @@ bool ready_queue::report_dependency(const job& work, bool failed, time_point now
 std::vector<ready_queue::item> ready_queue::drop(const std::function<bool(const job&)>& wanted) {
   auto& q = *impl_;
   std::vector<item> out;
-  for (auto& [key, lane] : q.lanes)
-    for (auto i = lane->jobs.begin(); i != lane->jobs.end();) {
-      if (wanted(**i)) {
-        --q.waiting;
-        --lane->workspace->waiting;
-        out.push_back(std::move(*i));
-        i = lane->jobs.erase(i);
-      } else {
-        ++i;
-      }
-    }
+  for (auto& [key, lane] : q.lanes) {
+    const auto before = out.size();
+    lane.jobs.drop(wanted, out);
+    q.waiting -= out.size() - before;
+    lane.workspace->waiting -= out.size() - before;
+  }
   const auto is_empty = [](impl::lane* l) { return l->jobs.empty(); };
   for (auto& ring : q.rings)
     std::erase_if(ring, is_empty);
   for (auto& [name, kind] : q.kinds)
     std::erase_if(kind->held_back, is_empty);
   for (auto& [id, workspace] : q.workspaces)
-    std::erase_if(workspace->held_back, is_empty);
-  std::erase_if(q.lanes, [](const auto& entry) { return entry.second->jobs.empty(); });
-  for (const auto& dropped : out)
-    q.forget_if_idle(dropped->workspace);
+    std::erase_if(workspace.held_back, is_empty);
+  std::erase_if(q.lanes, [](const auto& entry) {
+    if (!entry.second.jobs.empty())
+      return false;
+    --entry.second.workspace->lanes;
+    return true;
+  });
+  std::erase_if(q.workspaces, [](const auto& entry) {
+    return entry.second.running == 0 && entry.second.lanes == 0 && !entry.second.controlled;
+  });
   return out;
 }
 
 std::size_t ready_queue::held(const workspace_id& workspace) const {
   const auto i = impl_->workspaces.find(workspace);
-  return i == impl_->workspaces.end() ? 0 : i->second->running + i->second->waiting;
+  return i == impl_->workspaces.end() ? 0 : i->second.running + i->second.waiting;
 }
 
 std::size_t ready_queue::waiting() const noexcept {
@@ -484,10 +555,10 @@ std::vector<job_block> ready_queue::blocks(time_point now) const {
       out.push_back({name, {}, "cap", std::nullopt});
   }
   for (const auto& [key, lane] : impl_->lanes)
-    if (lane->where == impl::place::time && lane->kind->rate.per_second > 0) {
-      const auto bucket = lane->kind->buckets.find(key.rate_key);
-      if (bucket != lane->kind->buckets.end() && out.size() < 1'000)
-        out.push_back({std::string{lane->kind->policy ? lane->kind->policy->kind : std::string_view{}},
+    if (lane.where == impl::place::time && lane.kind->rate.per_second > 0) {
+      const auto bucket = lane.kind->buckets.find(key.rate_key);
+      if (bucket != lane.kind->buckets.end() && out.size() < 1'000)
+        out.push_back({std::string{lane.kind->policy ? lane.kind->policy->kind : std::string_view{}},
                        key.rate_key, "rate", left(bucket->second.ready_at(now))});
     }
   return out;

@@ -33,7 +33,7 @@ struct ready_limits {
   /// long: posts that are due together leave before their authors' mails are
   /// sent.
   std::size_t rush = 128;
-  std::chrono::milliseconds longest_rush{5'000};
+  std::chrono::milliseconds longest_rush{15'000};
 };
 
 /// Tokens that come back with time.
@@ -101,7 +101,8 @@ public:
   std::vector<std::string> runnable_kinds() const;
   bool is_paused(const workspace_id& workspace) const;
 
-  void push(item next);
+  /// How many of its workspace are held now.
+  std::size_t push(item next);
 
   /// Up to `room` jobs to start now; they count as running until finished().
   std::vector<item> pop(time_point now, std::size_t room);

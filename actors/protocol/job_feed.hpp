@@ -1,7 +1,10 @@
 // job_feed: the one reader of due jobs and writer of manifests.
 #pragma once
 
+#include <iterator>
 #include <memory>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "actors/caf.hpp"
@@ -27,10 +30,6 @@ struct running_job {
 };
 using running_job_ptr = std::shared_ptr<const running_job>;
 
-struct job_handout {
-  std::vector<running_job_ptr> jobs;
-};
-
 /// What a run function says, with the run it says it of.
 struct run_report {
   job_report report;
@@ -41,6 +40,35 @@ struct run_report {
 
 struct run_reports {
   std::vector<run_report> all;
+};
+
+/// Where runs that end at once leave their reports, many to a message. Safe
+/// from any thread.
+class report_tray {
+public:
+  /// True when the feed is to be told (`accepts<atom::conclude>`): else it has
+  /// been, and has not looked yet.
+  bool add(std::vector<run_report>&& more) {
+    std::lock_guard lock{mutex_};
+    const bool was_empty = all_.empty();
+    all_.insert(all_.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    return was_empty && !all_.empty();
+  }
+  /// Gives what lies there for `empty`, whose room is used again.
+  void take(std::vector<run_report>& empty) {
+    std::lock_guard lock{mutex_};
+    all_.swap(empty);
+  }
+
+private:
+  std::mutex mutex_;
+  std::vector<run_report> all_;
+};
+
+struct job_handout {
+  std::vector<running_job_ptr> jobs;
+  /// For those that end at once; null: their reports are sent.
+  std::shared_ptr<report_tray> tray = {};
 };
 
 inline run_report report_of(const running_job& job, job_report::kind how, std::string error = {},
@@ -60,6 +88,8 @@ using job_feed_actor = protocol<
   accepts<atom::lost>,
   // How runs ended.
   accepts<atom::conclude, run_reports>,
+  // Reports lie in the tray of the handouts.
+  accepts<atom::conclude>,
   // A job of this workspace may run now.
   accepts<atom::hint, hint>,
   // Something became due, or will in so many milliseconds.

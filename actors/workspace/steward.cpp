@@ -1,15 +1,30 @@
 #include "actors/workspace/steward.hpp"
 
+#include <stop_token>
+#include <unordered_map>
+
+#include "domain/run_deadline.hpp"
+
 namespace carillon {
 
 namespace {
+
+/// How often it is looked whether jobs that run here have been given up.
+constexpr std::chrono::milliseconds watch_every{2'000};
+
+struct run_under_way {
+  job_id job;
+  std::stop_source stop;
+};
 
 struct steward_state {
   static inline const char* name = "carillon.steward";
 
   engine_context_ptr context;
   workspace_actor supervisor;
-  std::size_t active = 0;
+  /// By the feed's run.
+  std::unordered_map<std::int64_t, run_under_way> active;
+  bool watching = false;
   std::uint64_t runs_total = 0;
 };
 
@@ -19,19 +34,60 @@ run_report report_outcome(const running_job& job, job_outcome outcome) {
   return report_of(job, outcome.how, std::move(outcome.error), outcome.delay);
 }
 
-void run_on_database(self_pointer self, const running_job_ptr& job, const database_handler& handler) {
+void later(self_pointer self, std::chrono::milliseconds delay, std::function<void()> step) {
+  self->delayed_send(self, delay, atom::run_v, std::make_shared<std::function<void()>>(std::move(step)));
+}
+
+/// Not on the connections that the runs themselves may hold.
+void watch(self_pointer self) {
+  if (std::exchange(self->state.watching, true))
+    return;
+  later(self, watch_every, [self] {
+    auto& state = self->state;
+    state.watching = false;
+    if (state.active.empty())
+      return;
+    std::vector<job_id> jobs;
+    for (const auto& [run, under_way] : state.active)
+      jobs.push_back(under_way.job);
+    ask_database<std::vector<job_id>>(
+      self, state.context->databases.interactive, "find-ended-jobs", state.context->settings.database_timeout,
+      [jobs = std::move(jobs)](store& db) { return db.jobs().find_ended(jobs); },
+      [self](result<std::vector<job_id>> ended) {
+        auto& state = self->state;
+        for (const auto& job : ended.value_or({}))
+          for (const auto& [run, under_way] : state.active)
+            if (under_way.job == job)
+              under_way.stop.request_stop();
+        if (!state.active.empty())
+          watch(self);
+      });
+  });
+}
+
+job_outcome call(const job_handler& handler, store& db, const running_job& job, const std::stop_token& stop) {
+  if (const auto* run = std::get_if<database_handler>(&handler))
+    return (*run)(db, job.owner, job.work());
+  return std::get<stoppable_handler>(handler)(db, job.owner, job.work(), stop);
+}
+
+void run_on_database(self_pointer self, const running_job_ptr& job, const job_handler& handler) {
   auto& state = self->state;
-  ++state.active;
   const auto* policy = find_job_policy(job->work().kind);
   const std::chrono::milliseconds timeout = policy ? policy->timeout : std::chrono::seconds{60};
+  const std::stop_source stop;
+  state.active[job->run] = {job->work().id, stop};
+  later(self, timeout, [stop] { stop.request_stop(); });
+  watch(self);
   ask_database<job_outcome>(
     self, state.context->databases.background, job->work().kind, timeout,
-    [job, &handler](store& db) -> result<job_outcome> {
-      return guarded([&] { return handler(db, job->owner, job->work()); });
+    [job, &handler, stop, end = std::chrono::steady_clock::now() + timeout](store& db) -> result<job_outcome> {
+      const run_deadline bound{end};
+      return guarded([&] { return call(handler, db, *job, stop.get_token()); });
     },
     [self, job](result<job_outcome> outcome) {
       auto& state = self->state;
-      --state.active;
+      state.active.erase(job->run);
       if (!outcome)
         // Never begun, or no longer known: the next try finds out.
         outcome = job_outcome{outcome.error().code == errc::outcome_unknown ? job_report::kind::retry
@@ -52,9 +108,8 @@ job_runner_actor::behavior_type steward(self_pointer self, engine_context_ptr co
       for (const auto& job : handout.jobs) {
         ++state.runs_total;
         const auto handler = state.context->handlers.find(job->work().kind);
-        const auto* run = handler == state.context->handlers.end() ? nullptr : std::get_if<database_handler>(&handler->second);
-        if (run)
-          run_on_database(self, job, *run);
+        if (handler != state.context->handlers.end() && !std::holds_alternative<quick_handler>(handler->second))
+          run_on_database(self, job, handler->second);
         else
           refused.all.push_back(report_of(*job, job_report::kind::retry, "this program has no handler for the kind"));
       }
@@ -65,7 +120,7 @@ job_runner_actor::behavior_type steward(self_pointer self, engine_context_ptr co
       const auto& state = self->state;
       return actor_report{"steward",
                           "running",
-                          {{"active", std::to_string(state.active)},
+                          {{"active", std::to_string(state.active.size())},
                            {"runs_total", std::to_string(state.runs_total)}},
                           {}};
     },

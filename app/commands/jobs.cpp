@@ -589,7 +589,7 @@ void add_jobs_command(CLI::App& app, chosen_command& chosen) {
              "Run a dead letter, a cancelled or a waiting job now, with all its tries",
              [](job_store& jobs, job_id id) { return jobs.retry(operator_scope(), command_line, id); });
   add_action(*command, chosen, {job_action::cancel, "cancel", "cancelled"},
-             "Give up a job that has not concluded; what already runs is not interrupted",
+             "Give up a job that has not concluded; what already runs is told to stop",
              [](job_store& jobs, job_id id) { return jobs.cancel(operator_scope(), command_line, id); });
   add_action(*command, chosen, {job_action::discard, "discard", "discarded"},
              "Make a job that has not concluded a dead letter, without a notice",

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "domain/hint.hpp"
@@ -64,6 +65,7 @@ struct job_batch {
 struct due_cursor {
   instant run_at{}; ///< The epoch: from the beginning.
   job_id id;
+  bool at_end = false; ///< Nothing more was due there.
 };
 using due_cursors = std::array<due_cursor, priority_levels>;
 
@@ -71,6 +73,7 @@ using due_cursors = std::array<due_cursor, priority_levels>;
 struct parked_read {
   workspace_id workspace;
   int limit = 0;
+  due_cursors from{};
 };
 
 struct due_query {
@@ -79,11 +82,11 @@ struct due_query {
   std::vector<std::string> kinds;
   due_cursors from{};
   int limit = 500;
-  /// Left out of the common read, and read by themselves from their
-  /// beginning, as far as their own limit goes.
+  /// Left out of the common read, and read by themselves, as far as their own
+  /// limit goes.
   std::vector<parked_read> parked;
   /// Read by themselves from `hinted_after` on, each level of each as far as
-  /// the limit goes. With `limit` 0 nothing is read but these and the parked.
+  /// the limit goes; not what was enqueued in bulk. With `limit` 0 nothing is read but these and the parked.
   std::vector<workspace_id> hinted;
   instant hinted_after{}; ///< The epoch: from the beginning.
   int hinted_limit = 32;
@@ -106,6 +109,8 @@ struct due_jobs {
   bool hinted_left = false;
   /// Parked workspaces whose read ended before its limit.
   std::vector<workspace_id> exhausted;
+  /// Where the next read of the others may begin.
+  std::vector<std::pair<workspace_id, due_cursors>> parked_next;
   /// When complete: until the next job that is not yet due, if there is one.
   std::optional<std::chrono::milliseconds> next_in;
 };
@@ -201,6 +206,12 @@ public:
   virtual result<std::vector<job>> adopt(const node_identity& me, const shard_list& shards,
                                          int max_crashes)
     = 0;
+
+  /// Of these jobs, those that are over: whoever runs one may stop.
+  virtual result<std::vector<job_id>> find_ended(const std::vector<job_id>& jobs) {
+    static_cast<void>(jobs);
+    return std::vector<job_id>{};
+  }
 
   virtual result<std::vector<job_control>> load_controls() = 0;
 

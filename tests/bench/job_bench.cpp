@@ -57,6 +57,7 @@ struct options {
   engine_options engine;
   std::string database_url;
   bool bare = true;
+  bool warm = true;
 };
 
 double rounded(double value, double unit) {
@@ -121,6 +122,16 @@ public:
   void run(const std::string& sql) {
     pqxx::nontransaction tx{session_};
     tx.exec(sql);
+  }
+  /// A server that has been up for a while writes its log over old segments. A
+  /// new one fills each with zeros first and syncs it, and all its sessions wait.
+  void warm_up(std::int64_t jobs) {
+    constexpr std::int64_t message = 1'000'000;
+    constexpr std::int64_t bytes_per_job = 3'000;
+    const auto messages = std::clamp<std::int64_t>(jobs * bytes_per_job / message, 64, 1'000);
+    run("SELECT count(pg_logical_emit_message(false, 'warm-up', repeat('x', " + std::to_string(message)
+        + "))) FROM generate_series(1, " + std::to_string(messages) + ")");
+    run("CHECKPOINT");
   }
   /// As autovacuum leaves the tables of a server that has been up for a while.
   void settle() {
@@ -335,6 +346,10 @@ int measure(const options& o) {
   const auto workspaces = make_workspaces(o.workspaces);
   expect(producer->jobs().announce_kinds(), "announce");
 
+  if (o.warm) {
+    tell("warming the log up");
+    db.warm_up(std::int64_t{o.jobs} + o.flood);
+  }
   if (o.history > 0) {
     tell("history");
     fill_history(o, db);
@@ -418,6 +433,7 @@ int measure(const options& o) {
               {"background_connections", o.engine.background_connections},
               {"conclude_linger_ms", o.engine.linger_ms},
               {"enqueue_batch", o.enqueue_batch},
+              {"warmed_up", o.warm},
               {"caf_scheduler", o.engine.stealing ? "stealing" : "sharing"},
               {"caf_threads", o.engine.threads},
               {"fsync", db.ask("SHOW fsync")},
@@ -465,6 +481,7 @@ int main(int argc, char** argv) {
   app.add_option("--linger-ms", o.engine.linger_ms, "jobs.conclude_linger")->check(CLI::Range(0, 1'000))->capture_default_str();
   app.add_option("--caf-threads", o.engine.threads, "caf.worker_threads")->check(CLI::Range(0, 256))->capture_default_str();
   app.add_flag("--stealing,!--sharing", o.engine.stealing, "caf.scheduler_policy");
+  app.add_flag("--warm,!--no-warm", o.warm, "Let the server write as much log as the run will, before it is measured");
   app.add_flag("--bare,!--no-bare", o.bare, "Measure the bare statements too");
   app.add_option("--database-url", o.database_url, "An empty database to use, instead of a PostgreSQL of its own")
     ->envname("DATABASE_URL");

@@ -1,8 +1,8 @@
 // Carillon in the public long-horizon job-queue benchmark
 // (hardbyte/postgresql-job-queue-benchmarking, CONTRIBUTING_ADAPTERS.md,
 // "Runtime contract"): settings come by environment, one descriptor line and
-// then samples go to standard output, logs go to standard error, SIGTERM
-// flushes and ends it. Only the public API is used: job_store to enqueue,
+// then samples go to standard output, the jobs to enqueue may come by standard
+// input, logs go to standard error, SIGTERM flushes and ends it. Only the public API is used: job_store to enqueue,
 // job_handlers to work.
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <fstream>
 #include <future>
 #include <iostream>
 #include <mutex>
@@ -23,6 +24,9 @@
 #include <thread>
 
 #include <nlohmann/json.hpp>
+#include <poll.h>
+#include <pqxx/pqxx>
+#include <unistd.h>
 
 #include "domain/clock.hpp"
 #include "domain/ports/store.hpp"
@@ -47,7 +51,12 @@ constexpr std::chrono::seconds claim_window{30};
 struct adapter_settings {
   std::string database_url;
   bool fixed_rate = true;
+  /// The harness says when and how many, on standard input.
+  bool paced_by_harness = false;
   double rate = 800;
+  /// Holds the rate that is wanted at the moment; empty: `rate`.
+  std::string rate_file;
+  int instance = 0;
   double target_depth = 1'000;
   int batch_max = 128;
   std::chrono::milliseconds batch_every{20};
@@ -86,7 +95,13 @@ adapter_settings read_settings() {
   if (mode != "fixed" && mode != "depth-target")
     throw std::runtime_error{"PRODUCER_MODE: is fixed or depth-target, not '" + mode + "'"};
   out.fixed_rate = mode == "fixed";
+  const auto pacing = environment("PRODUCER_PACING", "adapter");
+  if (pacing != "adapter" && pacing != "harness")
+    throw std::runtime_error{"PRODUCER_PACING: is adapter or harness, not '" + pacing + "'"};
+  out.paced_by_harness = out.fixed_rate && pacing == "harness";
   out.rate = number("PRODUCER_RATE", out.rate, 0, 1e6);
+  out.rate_file = environment("PRODUCER_RATE_CONTROL_FILE", "");
+  out.instance = static_cast<int>(number("BENCH_INSTANCE_ID", 0, 0, 10'000));
   out.target_depth = number("TARGET_DEPTH", out.target_depth, 0, 1e8);
   out.batch_max = static_cast<int>(number("PRODUCER_BATCH_MAX", out.batch_max, 1, 10'000));
   out.batch_every = std::chrono::milliseconds{static_cast<int>(number("PRODUCER_BATCH_MS", 20, 1, 10'000))};
@@ -152,8 +167,10 @@ public:
     std::lock_guard lock{mutex_};
     now_.add(waited.count());
   }
-  void completed() {
+  void completed(std::chrono::microseconds since_due) {
     ++completed_;
+    std::lock_guard lock{mutex_};
+    now_ended_.add(since_due.count());
   }
   std::int64_t depth() const {
     return std::max<std::int64_t>(0, enqueued_ - started_);
@@ -164,6 +181,7 @@ public:
     std::int64_t completed = 0;
     std::int64_t depth = 0;
     histogram claims; ///< Of the last `slots` samples.
+    histogram ends;   ///< The same, to the end of the handler.
   };
   /// Once a tick.
   sample take(std::size_t slots) {
@@ -171,12 +189,17 @@ public:
     {
       std::lock_guard lock{mutex_};
       recent_.push_back(now_);
+      recent_ended_.push_back(now_ended_);
       now_ = {};
+      now_ended_ = {};
     }
-    while (recent_.size() > slots)
-      recent_.pop_front();
+    for (auto* recent : {&recent_, &recent_ended_})
+      while (recent->size() > slots)
+        recent->pop_front();
     for (const auto& slot : recent_)
       out.claims.add(slot);
+    for (const auto& slot : recent_ended_)
+      out.ends.add(slot);
     const auto enqueued = enqueued_.load();
     const auto completed = completed_.load();
     out.enqueued = enqueued - std::exchange(reported_enqueued_, enqueued);
@@ -191,7 +214,9 @@ private:
   std::atomic<std::int64_t> completed_{0};
   std::mutex mutex_;
   histogram now_;
+  histogram now_ended_;
   std::deque<histogram> recent_;
+  std::deque<histogram> recent_ended_;
   std::int64_t reported_enqueued_ = 0;
   std::int64_t reported_completed_ = 0;
 };
@@ -212,19 +237,32 @@ void print(const json& line) {
   std::cout << line.dump() << std::endl;
 }
 
+/// What the file says, while it says something.
+double wanted_rate(const adapter_settings& s) {
+  std::ifstream file{s.rate_file};
+  double rate = 0;
+  return !s.rate_file.empty() && file >> rate && rate >= 0 && rate <= 1e6 ? rate : s.rate;
+}
+
 void print_sample(const adapter_settings& s, tallies& counted, seconds covered) {
   const auto slots = std::max<std::size_t>(1, static_cast<std::size_t>(claim_window / s.sample_every));
-  const auto sample = counted.take(slots);
+  const auto sample = std::make_unique<tallies::sample>(counted.take(slots));
   const auto at = timestamp(system_clock{}.now());
-  const auto say = [&](const char* metric, double value, std::int64_t window) {
+  const auto say = [&](const std::string& metric, double value, std::int64_t window) {
     print({{"t", at}, {"system", system_name}, {"kind", "adapter"}, {"subject_kind", "adapter"}, {"subject", ""},
-           {"metric", metric}, {"value", value}, {"window_s", window}});
+           {"metric", metric}, {"value", value}, {"window_s", window}, {"instance_id", s.instance}});
   };
-  for (const auto& [metric, q] : {std::pair{"claim_p50_ms", 0.5}, {"claim_p95_ms", 0.95}, {"claim_p99_ms", 0.99}})
-    say(metric, sample.claims.quantile(q).value_or(0), claim_window.count());
-  say("enqueue_rate", static_cast<double>(sample.enqueued) / covered.count(), s.sample_every.count());
-  say("completion_rate", static_cast<double>(sample.completed) / covered.count(), s.sample_every.count());
-  say("queue_depth", static_cast<double>(sample.depth), 0);
+  for (const auto& [part, q] : {std::pair{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}}) {
+    const auto claimed = sample->claims.quantile(q).value_or(0);
+    for (const auto* const name : {"claim_", "subscriber_"})
+      say(name + std::string{part} + "_ms", claimed, claim_window.count());
+    say("end_to_end_" + std::string{part} + "_ms", sample->ends.quantile(q).value_or(0), claim_window.count());
+  }
+  say("enqueue_rate", static_cast<double>(sample->enqueued) / covered.count(), s.sample_every.count());
+  say("completion_rate", static_cast<double>(sample->completed) / covered.count(), s.sample_every.count());
+  say("queue_depth", static_cast<double>(sample->depth), 0);
+  if (s.fixed_rate)
+    say("producer_target_rate", wanted_rate(s), 0);
 }
 
 std::vector<new_job> make_jobs(const adapter_settings& s, tenant_id tenant, const std::vector<workspace_id>& workspaces,
@@ -240,6 +278,48 @@ std::vector<new_job> make_jobs(const adapter_settings& s, tenant_id tenant, cons
   return out;
 }
 
+void offer(const adapter_settings& s, store& db, tallies& counted, tenant_id tenant,
+           const std::vector<workspace_id>& workspaces, std::size_t count, std::size_t& next) {
+  const auto written = db.jobs().enqueue_many(make_jobs(s, tenant, workspaces, count, next), std::nullopt);
+  if (written)
+    counted.enqueued(*written);
+  else
+    tell("enqueue: " + written.error().detail);
+}
+
+/// Lines `ENQUEUE n` on standard input, until it ends.
+void produce_as_told(const adapter_settings& s, store& db, tallies& counted, const std::atomic<bool>& ending) {
+  constexpr std::size_t longest_line = 64;
+  const auto tenant = tenant_id::make();
+  const auto workspaces = make_workspaces(1'000);
+  std::size_t next = 0;
+  std::string text;
+  while (!ending) {
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    if (::poll(&input, 1, 100) <= 0)
+      continue;
+    char buffer[4'096];
+    const auto got = ::read(STDIN_FILENO, buffer, sizeof buffer);
+    if (got <= 0)
+      return;
+    text.append(buffer, static_cast<std::size_t>(got));
+    std::size_t begin = 0;
+    for (auto end = text.find('\n'); end != std::string::npos && !ending; end = text.find('\n', begin)) {
+      int count = 0;
+      if (std::sscanf(text.substr(begin, end - begin).c_str(), "ENQUEUE %9d", &count) == 1 && count > 0)
+        offer(s, db, counted, tenant, workspaces, static_cast<std::size_t>(std::min(count, 10'000)), next);
+      else
+        tell("standard input: not understood: " + text.substr(begin, std::min(end - begin, longest_line)));
+      begin = end + 1;
+    }
+    text.erase(0, begin);
+    if (text.size() > longest_line) {
+      tell("standard input: a line without an end");
+      return;
+    }
+  }
+}
+
 /// Offered load is credited for the time that has really passed.
 void produce(const adapter_settings& s, store& db, tallies& counted, const std::atomic<bool>& ending) {
   const auto tenant = tenant_id::make();
@@ -250,21 +330,32 @@ void produce(const adapter_settings& s, store& db, tallies& counted, const std::
   while (!ending) {
     const auto now = steady::now();
     if (s.fixed_rate)
-      credit += s.rate * seconds{now - credited_at}.count();
+      credit += wanted_rate(s) * seconds{now - credited_at}.count();
     else
       credit = std::max(0.0, s.target_depth - static_cast<double>(counted.depth()));
     credited_at = now;
     while (credit >= 1 && !ending) {
       const auto count = std::min<std::size_t>(static_cast<std::size_t>(credit), static_cast<std::size_t>(s.batch_max));
-      const auto written = db.jobs().enqueue_many(make_jobs(s, tenant, workspaces, count, next), std::nullopt);
-      if (written)
-        counted.enqueued(*written);
-      else
-        tell("enqueue: " + written.error().detail);
+      offer(s, db, counted, tenant, workspaces, count, next);
       credit -= static_cast<double>(count);
     }
     std::this_thread::sleep_until(now + s.batch_every);
   }
+}
+
+/// The harness reads the tables' bloat, which a partitioned one has not itself.
+void describe(const adapter_settings& s) {
+  pqxx::connection session{s.database_url};
+  pqxx::nontransaction tx{session};
+  auto tables = json::array({"carillon.jobs", "carillon.job_manifests"});
+  for (const auto& day : tx.exec("SELECT 'carillon.' || c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+                                 " WHERE i.inhparent = 'carillon.job_history_short'::regclass"
+                                 " AND c.relname ~ '_[0-9]{8}$' ORDER BY c.relname LIMIT 2"))
+    tables.push_back(day[0].as<std::string>());
+  print({{"kind", "descriptor"}, {"system", system_name}, {"event_tables", tables}, {"extensions", json::array()},
+         {"version", CARILLON_VERSION}, {"schema_version", storage::embedded_migrations().back().name},
+         {"db_name", std::string{session.dbname()}}, {"instance_id", s.instance},
+         {"started_at", timestamp(system_clock{}.now())}});
 }
 
 int adapt(const adapter_settings& s) {
@@ -284,10 +375,7 @@ int adapt(const adapter_settings& s) {
   const auto producer = storage::make_pg_store(session, tokens, log);
   expect(producer->jobs().announce_kinds(), "announce");
 
-  const std::string tables[]{"carillon.jobs", "carillon.job_history_short", "carillon.job_manifests"};
-  print({{"kind", "descriptor"}, {"system", system_name}, {"event_tables", tables}, {"extensions", json::array()},
-         {"version", CARILLON_VERSION}, {"schema_version", storage::embedded_migrations().back().name},
-         {"db_name", "carillon_bench"}, {"started_at", timestamp(system_clock{}.now())}});
+  describe(s);
 
   tallies counted;
   const auto waited = [](const job& work) {
@@ -295,7 +383,7 @@ int adapt(const adapter_settings& s) {
   };
   job_handler handler = quick_handler{[&](const job& work) {
     counted.started(waited(work));
-    counted.completed();
+    counted.completed(waited(work));
     return job_outcome{};
   }};
   engine_options composed;
@@ -306,13 +394,13 @@ int adapt(const adapter_settings& s) {
     handler = database_handler{[&](store&, const node_identity&, const job& work) {
       counted.started(waited(work));
       std::this_thread::sleep_for(s.work);
-      counted.completed();
+      counted.completed(waited(work));
       return job_outcome{};
     }};
   }
-  engine node{composed, s.database_url, "queue-adapter", {{std::string{kind_name}, handler}}, log};
+  engine node{composed, s.database_url, "queue-adapter-" + std::to_string(s.instance), {{std::string{kind_name}, handler}}, log};
   std::atomic<bool> ending{false};
-  std::thread producing{[&] { produce(s, *producer, counted, ending); }};
+  std::thread producing{[&] { (s.paced_by_harness ? produce_as_told : produce)(s, *producer, counted, ending); }};
 
   // Ticks lie on whole multiples of the wall clock.
   const auto every = std::chrono::duration_cast<std::chrono::system_clock::duration>(s.sample_every);

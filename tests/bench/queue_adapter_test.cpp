@@ -5,9 +5,12 @@
 #include <set>
 #include <sstream>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/support/process.hpp"
 #include "tests/support/scratch_folder.hpp"
@@ -37,7 +40,8 @@ TEST_F(QueueAdapterTest, DescribesItselfSamplesEveryMetricWorksOffWhatItOffersAn
   test::test_database db;
   test::process adapter{{CARILLON_QUEUE_ADAPTER},
                         {{"DATABASE_URL", db.url()}, {"PRODUCER_RATE", "200"}, {"WORKER_COUNT", "4"},
-                         {"JOB_PAYLOAD_BYTES", "64"}, {"JOB_WORK_MS", "1"}, {"SAMPLE_EVERY_S", "1"}},
+                         {"JOB_PAYLOAD_BYTES", "64"}, {"JOB_WORK_MS", "1"}, {"SAMPLE_EVERY_S", "1"},
+                         {"BENCH_INSTANCE_ID", "3"}},
                         folder.path() / "adapter.log"};
   const auto completed = [&] {
     double most = 0;
@@ -60,16 +64,42 @@ TEST_F(QueueAdapterTest, DescribesItselfSamplesEveryMetricWorksOffWhatItOffersAn
   for (std::size_t i = 1; i < said.size(); ++i) {
     EXPECT_EQ(said[i]["kind"], "adapter");
     EXPECT_GE(said[i]["value"].get<double>(), 0);
+    EXPECT_EQ(said[i]["instance_id"], 3);
     metrics.insert(said[i]["metric"]);
   }
-  EXPECT_EQ(metrics, (std::set<std::string>{"claim_p50_ms", "claim_p95_ms", "claim_p99_ms", "completion_rate",
-                                            "enqueue_rate", "queue_depth"}));
+  EXPECT_EQ(metrics, (std::set<std::string>{"claim_p50_ms", "claim_p95_ms", "claim_p99_ms", "subscriber_p50_ms",
+                                            "subscriber_p95_ms", "subscriber_p99_ms", "end_to_end_p50_ms",
+                                            "end_to_end_p95_ms", "end_to_end_p99_ms", "completion_rate",
+                                            "enqueue_rate", "producer_target_rate", "queue_depth"}));
   EXPECT_GT(std::stoi(db.exec("SELECT count(*) FROM carillon.job_history WHERE state = 'succeeded'")), 0);
+}
+
+TEST_F(QueueAdapterTest, EnqueuesWhatTheHarnessSaysAndPassesOverWhatItDoesNotUnderstand) {
+  test::test_database db;
+  const auto pipe = folder.path() / "stdin";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  // For reading too: it opens without a reader.
+  const int told = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(told, 0);
+  constexpr std::string_view words = "ENQUEUE 3\nENQUEUE some\nENQUEUE 150\n";
+  ASSERT_EQ(::write(told, words.data(), words.size()), static_cast<ssize_t>(words.size()));
+  test::process adapter{{"/bin/sh", "-c", "exec '" + std::string{CARILLON_QUEUE_ADAPTER} + "' <'" + pipe.string() + "'"},
+                        {{"DATABASE_URL", db.url()}, {"PRODUCER_PACING", "harness"}, {"PRODUCER_RATE", "1000000"},
+                         {"WORKER_COUNT", "4"}, {"JOB_WORK_MS", "0"}, {"SAMPLE_EVERY_S", "1"}},
+                        folder.path() / "adapter.log"};
+  EXPECT_TRUE(test::eventually([&] {
+    return adapter.output().find("not understood: ENQUEUE some") != std::string::npos
+           && db.exec("SELECT to_regclass('carillon.job_history') IS NOT NULL") == "t"
+           && db.exec("SELECT count(*) FROM carillon.job_history WHERE state = 'succeeded'") == "153";
+  })) << adapter.output();
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "0");
+  ::close(told);
 }
 
 TEST_F(QueueAdapterTest, RefusesSettingsThatItDoesNotUnderstandAndNamesThem) {
   const std::vector<std::pair<std::string, std::string>> wrong{
-    {"PRODUCER_RATE", "fast"}, {"WORKER_COUNT", "0"}, {"SCENARIO", "chaos"}, {"PRODUCER_MODE", "bursts"}};
+    {"PRODUCER_RATE", "fast"}, {"WORKER_COUNT", "0"}, {"SCENARIO", "chaos"}, {"PRODUCER_MODE", "bursts"},
+    {"PRODUCER_PACING", "mine"}, {"BENCH_INSTANCE_ID", "-1"}};
   for (const auto& [name, value] : wrong) {
     test::process adapter{{CARILLON_QUEUE_ADAPTER},
                           {{"DATABASE_URL", "postgresql:///nowhere"}, {name, value}},

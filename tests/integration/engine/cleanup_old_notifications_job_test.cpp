@@ -92,6 +92,14 @@ TEST_F(CleanupOldNotificationsJobTest, AChunkTakesTheOldestFirstAndNoMoreThanIts
   EXPECT_EQ(all->notifications().delete_expired(me, work(), 90 * 24h, 30 * 24h, 2).value(), 1);
 }
 
+TEST_F(CleanupOldNotificationsJobTest, OneThatIsToldToStopDeletesNoMore) {
+  add("old", "200 days");
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(cleanup_old_notifications(*all, me, work(), stop.get_token()).how, job_report::kind::retry);
+  EXPECT_EQ(left(), "old");
+}
+
 TEST_F(CleanupOldNotificationsJobTest, AFencedOutNodeDeletesNothingAndConcludesNothingElse) {
   add("old", "200 days");
   ASSERT_TRUE(all->ownership().end_own(me));

@@ -91,6 +91,13 @@ TEST_F(JobStoreTest, EnqueueInARolledBackTransactionLeavesNothing) {
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "0");
 }
 
+TEST_F(JobStoreTest, OfJobsThatRunThoseThatHaveEndedAreFound) {
+  const auto kept = *jobs.enqueue(make_job());
+  const auto gone = *jobs.enqueue(make_job());
+  ASSERT_TRUE(jobs.cancel(scope::maintenance("test"), {}, gone));
+  EXPECT_EQ(*jobs.find_ended({kept, gone}), std::vector{gone});
+}
+
 TEST_F(JobStoreTest, ALiveUniqueKeyRefusesASecondJob) {
   ASSERT_TRUE(jobs.enqueue(make_job("once")));
   EXPECT_EQ(jobs.enqueue(make_job("once")).error().code, errc::conflict);
@@ -328,6 +335,9 @@ TEST_F(JobStoreTest, AHintedWorkspaceIsReadWithoutTheFloodOfAnother) {
   hinted.hinted = {data.workspace};
   hinted.hinted_limit = 10;
   hinted.first_batch = 2;
+  EXPECT_TRUE(jobs.take_due(me, hinted)->batches.empty()) << "what came in bulk waits for the common read";
+  for (int i = 0; i < 12; ++i)
+    ASSERT_TRUE(jobs.enqueue(make_job()));
   due = jobs.take_due(me, hinted);
   ASSERT_TRUE(due);
   EXPECT_EQ(due->batches[0].jobs.size(), 10u);
@@ -335,6 +345,58 @@ TEST_F(JobStoreTest, AHintedWorkspaceIsReadWithoutTheFloodOfAnother) {
   hinted.hinted = {wanted_job.workspace};
   hinted.hinted_after = system_clock{}.now() + 1h;
   EXPECT_TRUE(jobs.take_due(me, hinted)->batches.empty());
+}
+
+TEST_F(JobStoreTest, AParkedWorkspaceIsReadOnFromItsCursorsWithoutTheOthersAndMostUrgentFirst) {
+  const auto me = start_node("a");
+  const auto other = workspace_id::make();
+  std::vector<new_job> flood;
+  for (int i = 0; i < 240; ++i) {
+    flood.push_back(make_job());
+    if (i % 3 == 2)
+      flood.back().workspace = other;
+  }
+  ASSERT_EQ(*jobs.enqueue_many(flood, std::nullopt), 240);
+  std::vector<new_job> urgent(flood.begin(), flood.begin() + 30);
+  for (auto& one : urgent) {
+    one.id = job_id::make();
+    one.workspace = data.workspace;
+    one.priority = 1;
+  }
+  ASSERT_EQ(*jobs.enqueue_many(urgent, std::nullopt), 30);
+
+  auto parked = query();
+  parked.limit = 0;
+  parked.parked = {{data.workspace, 50, {}}, {other, 0, {}}};
+  std::vector<std::size_t> sizes;
+  std::vector<job> taken;
+  for (int round = 0; round < 10 && parked.parked.size() == 2; ++round) {
+    const auto due = jobs.take_due(me, parked);
+    ASSERT_TRUE(due);
+    sizes.push_back(0);
+    for (const auto& batch : due->batches) {
+      sizes.back() += batch.jobs.size();
+      taken.insert(taken.end(), batch.jobs.begin(), batch.jobs.end());
+      parked.first_batch = batch.number + 1;
+    }
+    for (const auto& [workspace, next] : due->parked_next) {
+      ASSERT_EQ(workspace, data.workspace);
+      parked.parked[0].from = next;
+    }
+    if (!due->exhausted.empty())
+      parked.parked.erase(parked.parked.begin());
+  }
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{50, 50, 50, 40}));
+  ASSERT_EQ(taken.size(), 190u);
+  std::unordered_set<job_id> all;
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    EXPECT_EQ(taken[i].priority, i < 30 ? 1 : 5);
+    EXPECT_EQ(taken[i].workspace, data.workspace);
+    EXPECT_TRUE(all.insert(taken[i].id).second) << "read twice";
+    if (i > 0 && taken[i].priority == taken[i - 1].priority) {
+      EXPECT_LT(taken[i - 1].id, taken[i].id);
+    }
+  }
 }
 
 TEST_F(JobStoreTest, WhatTwoReadsOfOneTransactionFoundIsTakenOnce) {

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "domain/run_deadline.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/test_database.hpp"
 
@@ -185,6 +186,22 @@ TEST_F(ConnectionTest, AStatementThatTakesTooLongIsTransientAndTheSessionStays) 
   const auto pid = *ask(hurried, "SELECT pg_backend_pid()");
   EXPECT_EQ(code_of(ask(hurried, "SELECT pg_sleep(60)")), errc::transient);
   EXPECT_EQ(*ask(hurried, "SELECT pg_backend_pid()"), pid);
+}
+
+TEST_F(ConnectionTest, ARunsStatementEndsWithItsTimeAndItsNextOneIsNotBegun) {
+  const auto usual = *ask(subject, "SHOW statement_timeout");
+  {
+    const run_deadline bound{std::chrono::steady_clock::now() + 200ms};
+    EXPECT_EQ(code_of(ask(subject, "SELECT pg_sleep(60)")), errc::transient);
+    EXPECT_TRUE(test::eventually([&] { return std::chrono::steady_clock::now() > *run_deadline::current(); }));
+    const auto late = ask(subject, "INSERT INTO carillon.box VALUES (1)");
+    EXPECT_EQ(code_of(late), errc::transient);
+    EXPECT_THAT(late.error().detail, HasSubstr("the time of the run is over"));
+  }
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.box"), "0");
+  EXPECT_EQ(*ask(subject, "SHOW statement_timeout"), usual);
+  const run_deadline far{std::chrono::steady_clock::now() + 1h};
+  EXPECT_EQ(*ask(subject, "SHOW statement_timeout"), usual);
 }
 
 TEST_F(ConnectionTest, ATransactionLeftIdleIsEndedByTheServerAndWritesNothing) {

@@ -1,0 +1,468 @@
+// The job feed in virtual time, between a queue in memory whose reads and
+// conclusions the test holds back, and the region that it plays itself.
+#include "actors/jobs/job_feed.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <set>
+#include <stdexcept>
+#include <utility>
+
+#include <caf/scheduler/test_coordinator.hpp>
+#include <gtest/gtest.h>
+
+#include "actors/protocol/ownership.hpp"
+#include "actors/protocol/region.hpp"
+#include "tests/support/store_without_ports.hpp"
+
+namespace carillon {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto taking = "take-due-jobs";
+constexpr auto taking_hinted = "take-hinted-jobs";
+constexpr auto concluding = "conclude-jobs";
+
+class queue_in_memory final : public job_store {
+public:
+  result<due_jobs> take_due(const node_identity&, const due_query& query) override {
+    due_jobs out;
+    out.next = query.from;
+    job_batch batch{query.first_batch, {}};
+    const auto is_wanted = [&](const job& row) {
+      return std::find(query.shards.begin(), query.shards.end(), shard_of(row.workspace)) != query.shards.end()
+             && !(query.in_hand && query.in_hand->contains(row.id));
+    };
+    const auto& from = query.from[5];
+    int read = 0;
+    for (const auto& [id, row] : rows) {
+      if (read == query.limit)
+        break;
+      if (std::pair{row.run_at, id} <= std::pair{from.run_at, from.id})
+        continue;
+      ++read;
+      out.next[5] = {row.run_at, id};
+      if (is_wanted(row))
+        batch.jobs.push_back(row);
+    }
+    for (const auto& [id, row] : rows)
+      if (std::find(query.hinted.begin(), query.hinted.end(), row.workspace) != query.hinted.end() && is_wanted(row))
+        batch.jobs.push_back(row);
+    out.complete = read < query.limit;
+    if (!batch.jobs.empty())
+      out.batches.push_back(std::move(batch));
+    return out;
+  }
+  result<concluded_jobs> conclude(const node_identity&, const std::vector<job_report>& reports,
+                                  const std::vector<std::int64_t>&) override {
+    ++conclusions;
+    if (broken)
+      return failure{errc::transient, "no database", {}, {}};
+    for (const auto& report : reports)
+      if (report.how == job_report::kind::succeeded)
+        rows.erase(report.id);
+    return concluded_jobs{};
+  }
+  result<std::vector<job>> adopt(const node_identity&, const shard_list&, int) override { return std::vector<job>{}; }
+  result<std::vector<job_control>> load_controls() override { return std::vector<job_control>{}; }
+  result<done> record_blocks(const node_identity&, const std::vector<job_block>&) override { return done{}; }
+  result<int> maintain_history(std::chrono::hours, std::chrono::hours, std::chrono::hours) override { return 0; }
+  result<done> announce_kinds() override { return done{}; }
+
+  result<job_id> enqueue(const new_job&) override { not_used(); }
+  result<std::int64_t> enqueue_many(const std::vector<new_job>&, const std::optional<node_identity>&) override {
+    not_used();
+  }
+  result<std::vector<job>> list(const scope&, const job_filter&) override { not_used(); }
+  result<job> find(const scope&, job_id) override { not_used(); }
+  result<std::vector<job_count>> count(const scope&) override { not_used(); }
+  result<std::vector<job_count>> count_owned(const std::string&) override { not_used(); }
+  result<std::vector<workspace_job_count>> count_workspaces(const scope&, int) override { not_used(); }
+  result<std::int64_t> count_matching(const scope&, const job_filter&) override { not_used(); }
+  result<std::int64_t> count_affected(const scope&, const job_filter&, job_action) override { not_used(); }
+  result<job> retry(const scope&, const operator_identity&, job_id) override { not_used(); }
+  result<job> cancel(const scope&, const operator_identity&, job_id) override { not_used(); }
+  result<job> discard(const scope&, const operator_identity&, job_id) override { not_used(); }
+  result<std::int64_t> retry_all(const scope&, const operator_identity&, const job_filter&, int) override { not_used(); }
+  result<std::int64_t> cancel_all(const scope&, const operator_identity&, const job_filter&, int) override { not_used(); }
+  result<std::int64_t> discard_all(const scope&, const operator_identity&, const job_filter&, int) override {
+    not_used();
+  }
+  result<done> set_control(const operator_identity&, const job_control&) override { not_used(); }
+  result<std::vector<std::string>> explain(const scope&, job_id) override { not_used(); }
+
+  /// Ids sort as they were made.
+  std::map<job_id, job> rows;
+  int conclusions = 0;
+  bool broken = false;
+
+private:
+  [[noreturn]] static void not_used() {
+    throw std::logic_error{"not used by the job feed"};
+  }
+};
+
+class queue_alone final : public test::store_without_ports {
+public:
+  explicit queue_alone(job_store& jobs) : jobs_(jobs) {
+  }
+  job_store& jobs() override { return jobs_; }
+
+private:
+  job_store& jobs_;
+};
+
+class feed_log final : public logger {
+public:
+  void write(log_level, std::string_view, std::initializer_list<log_field>) noexcept override {
+  }
+};
+
+caf::actor_system_config& in_virtual_time(caf::actor_system_config& config) {
+  config.set("scheduler.policy", caf::atom("testing"));
+  return config;
+}
+
+class JobFeedTest : public ::testing::Test {
+protected:
+  struct held_task {
+    db_task_ptr task;
+    caf::typed_response_promise<atom::done> promise;
+  };
+
+  void start(int batch_size, int max_in_flight) {
+    context->log = &log;
+    context->settings.batch_size = batch_size;
+    context->hot.jobs_max_in_flight = max_in_flight;
+    database = system.spawn([this](caf::event_based_actor* self) -> caf::behavior {
+      return {[this, self](atom::run, const db_task_ptr& task) -> caf::result<atom::done> {
+                auto promise = self->make_response_promise<atom::done>();
+                if (held_names.contains(task->name))
+                  held.push_back({task, promise});
+                else
+                  carry_out({task, promise});
+                return promise;
+              },
+              [this](atom::release) {
+                carry_out(held.front());
+                held.pop_front();
+              }};
+    });
+    context->databases.background = caf::actor_cast<database_actor>(database);
+    region = system.spawn([this](caf::event_based_actor*) -> caf::behavior {
+      return {[this](atom::job, const job_handout& handout) {
+        tray = handout.tray;
+        for (const auto& run : handout.jobs)
+          handed_out.push_back(run);
+      }};
+    });
+    feed = spawn_job_feed(system, context);
+    caf::anon_send(feed, atom::configure_v, caf::actor_cast<caf::strong_actor_ptr>(region));
+    shard_list all;
+    for (int i = 0; i < shard_count; ++i)
+      all.push_back(static_cast<shard_id>(i));
+    caf::anon_send(feed, atom::gained_v, node_identity{"n1", 1}, all);
+    run();
+  }
+
+  ~JobFeedTest() override {
+    for (auto left = held.size(); left > 0; --left)
+      caf::anon_send(database, atom::release_v);
+    run();
+    caf::anon_send_exit(feed, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(region, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(database, caf::exit_reason::user_shutdown);
+    context->databases = {};
+    run();
+  }
+
+  void carry_out(held_task one) {
+    queue_alone db{queue};
+    one.task->run(db);
+    one.promise.deliver(atom::done_v);
+  }
+  std::ptrdiff_t under_way(const std::string& name) {
+    return std::count_if(held.begin(), held.end(), [&](const held_task& h) { return h.task->name == name; });
+  }
+  /// Of those of this name, the one that has waited longest, or the newest.
+  void let_through(const std::string& name, bool newest = false) {
+    const auto is_it = [&](const held_task& h) { return h.task->name == name; };
+    auto i = std::find_if(held.begin(), held.end(), is_it);
+    if (newest)
+      for (auto later = i; later != held.end(); ++later)
+        if (is_it(*later))
+          i = later;
+    ASSERT_NE(i, held.end()) << name << " is not under way";
+    std::rotate(held.begin(), i, i + 1);
+    caf::anon_send(database, atom::release_v);
+    run();
+  }
+
+  caf::scheduler::test_coordinator& coordinator() {
+    return dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
+  }
+  void run() {
+    while (coordinator().has_job())
+      coordinator().run_once();
+  }
+  void pass(std::chrono::milliseconds time) {
+    for (; time > 0ms; time -= 5ms) {
+      coordinator().advance_time(5ms);
+      run();
+    }
+  }
+
+  void due(const workspace_id& workspace, int count) {
+    for (int i = 0; i < count; ++i) {
+      job one;
+      one.id = job_id::make();
+      one.kind = kinds::cleanup_old_notifications;
+      one.workspace = workspace;
+      one.run_at = instant{std::chrono::hours{1}};
+      queue.rows[one.id] = one;
+    }
+  }
+  void report(std::size_t from, std::size_t count, job_report::kind how = job_report::kind::succeeded) {
+    ASSERT_LE(from + count, handed_out.size());
+    run_reports out;
+    for (std::size_t i = from; i < from + count; ++i)
+      out.all.push_back(report_of(*handed_out[i], how));
+    caf::anon_send(feed, atom::conclude_v, std::move(out));
+    run();
+  }
+  void hint_at(const workspace_id& workspace) {
+    caf::anon_send(feed, atom::hint_v, hint{hint::subject::job_ready, workspace, instant{}});
+    run();
+  }
+  void drain(const workspace_id& of) {
+    asker->send(feed, atom::drain_v, shard_list{shard_of(of)});
+    run();
+  }
+  bool was_drained() {
+    bool out = false;
+    asker->receive([&](atom::drained, const shard_list&) { out = true; }, caf::after(0ms) >> [] {});
+    return out;
+  }
+  /// Workspaces of jobs that were handed out, each once.
+  std::set<workspace_id> started() {
+    std::set<workspace_id> out;
+    for (const auto& one : handed_out)
+      out.insert(one->work().workspace);
+    return out;
+  }
+
+  static workspace_id workspace_of_shard(std::uint8_t shard) {
+    auto out = workspace_id::make();
+    out.value.bytes[15] = shard;
+    return out;
+  }
+
+  feed_log log;
+  queue_in_memory queue;
+  std::set<std::string, std::less<>> held_names;
+  std::deque<held_task> held;
+  std::vector<running_job_ptr> handed_out;
+  std::shared_ptr<report_tray> tray;
+  engine_context_ptr context = std::make_shared<engine_context>();
+  caf::actor_system_config config;
+  caf::actor_system system{in_virtual_time(config)};
+  caf::scoped_actor asker{system};
+  caf::actor database;
+  caf::actor region;
+  job_feed_actor feed;
+  workspace_id workspace = workspace_of_shard(1);
+};
+
+TEST_F(JobFeedTest, AJobStaysInHandUntilItsOwnConclusionIsThroughThoughALaterOneWas) {
+  due(workspace, 8);
+  held_names = {concluding};
+  start(4, 100);
+  ASSERT_EQ(handed_out.size(), 8u);
+  report(0, 4);
+  report(4, 4);
+  EXPECT_EQ(under_way(concluding), 2);
+  let_through(concluding, true);
+  EXPECT_EQ(queue.rows.size(), 4u);
+  caf::anon_send(feed, atom::sweep_v);
+  pass(100ms);
+  EXPECT_EQ(handed_out.size(), 8u) << "the first four are still in hand";
+  let_through(concluding);
+  EXPECT_TRUE(queue.rows.empty());
+}
+
+TEST_F(JobFeedTest, NoMoreThanTwoConclusionsAreUnderWayAndTheNextTakesAllThatIsLeft) {
+  due(workspace, 8);
+  due(workspace_of_shard(2), 8);
+  held_names = {concluding};
+  start(4, 100);
+  ASSERT_EQ(handed_out.size(), 16u);
+  for (std::size_t from = 0; from < 16; from += 4)
+    report(from, 4);
+  pass(1'000ms);
+  EXPECT_EQ(under_way(concluding), 2);
+  let_through(concluding);
+  pass(10ms);
+  EXPECT_EQ(under_way(concluding), 2);
+  let_through(concluding);
+  let_through(concluding);
+  EXPECT_TRUE(queue.rows.empty());
+}
+
+TEST_F(JobFeedTest, FailuresAreNeverWrittenByTwoTransactionsAtATime) {
+  due(workspace, 12);
+  held_names = {concluding};
+  start(4, 100);
+  ASSERT_EQ(handed_out.size(), 12u);
+  report(0, 4, job_report::kind::retry);
+  report(4, 4, job_report::kind::retry);
+  pass(100ms);
+  EXPECT_EQ(under_way(concluding), 1);
+  let_through(concluding);
+  pass(100ms);
+  EXPECT_EQ(under_way(concluding), 1);
+  report(8, 4);
+  EXPECT_EQ(under_way(concluding), 2) << "successes need not wait for them";
+}
+
+TEST_F(JobFeedTest, AConclusionThatFailedIsWrittenAgainALittleLaterAndNotWithEachReport) {
+  due(workspace, 12);
+  start(4, 100);
+  queue.broken = true;
+  report(0, 4);
+  EXPECT_EQ(queue.conclusions, 1);
+  report(4, 4);
+  report(8, 4);
+  pass(100ms);
+  EXPECT_EQ(queue.conclusions, 1);
+  queue.broken = false;
+  pass(1'000ms);
+  EXPECT_TRUE(queue.rows.empty());
+}
+
+TEST_F(JobFeedTest, AStopIsAnsweredWhenEveryConclusionIsThrough) {
+  due(workspace, 8);
+  held_names = {concluding};
+  start(4, 100);
+  report(0, 4);
+  report(4, 4);
+  ASSERT_EQ(under_way(concluding), 2);
+  asker->send(feed, atom::stop_v);
+  run();
+  const auto was_answered = [&] {
+    bool out = false;
+    asker->receive([&](atom::done) { out = true; }, caf::after(0ms) >> [] {});
+    return out;
+  };
+  let_through(concluding);
+  pass(50ms);
+  EXPECT_FALSE(was_answered());
+  held_names.clear();
+  let_through(concluding);
+  pass(50ms);
+  EXPECT_TRUE(was_answered());
+}
+
+TEST_F(JobFeedTest, ReportsThatLieInTheTrayAreConcludedWithOneMessage) {
+  due(workspace, 3);
+  start(4, 100);
+  ASSERT_EQ(handed_out.size(), 3u);
+  ASSERT_TRUE(tray);
+  EXPECT_TRUE(tray->add({report_of(*handed_out[0], job_report::kind::succeeded)}));
+  EXPECT_FALSE(tray->add({report_of(*handed_out[1], job_report::kind::succeeded),
+                          report_of(*handed_out[2], job_report::kind::succeeded)}))
+    << "the feed is told already";
+  caf::anon_send(feed, atom::conclude_v);
+  pass(50ms);
+  EXPECT_TRUE(queue.rows.empty());
+}
+
+TEST_F(JobFeedTest, AHandOverDoesNotWaitForReadsThatBeganAfterIt) {
+  const auto leaving = workspace_of_shard(7);
+  due(leaving, 1);
+  start(4, 100);
+  ASSERT_EQ(handed_out.size(), 1u);
+  drain(leaving);
+  held_names = {taking};
+  pass(2'000ms);
+  ASSERT_EQ(under_way(taking), 1);
+  EXPECT_FALSE(was_drained()) << "its job still runs";
+  report(0, 1);
+  pass(50ms);
+  EXPECT_EQ(under_way(taking), 1);
+  EXPECT_TRUE(was_drained());
+}
+
+TEST_F(JobFeedTest, AHandOverWaitsForAReadThatBeganBeforeItAndTakesNothingOfIt) {
+  const auto leaving = workspace_of_shard(7);
+  start(4, 100);
+  held_names = {taking};
+  due(leaving, 1);
+  pass(2'000ms);
+  ASSERT_EQ(under_way(taking), 1);
+  drain(leaving);
+  EXPECT_FALSE(was_drained());
+  let_through(taking);
+  EXPECT_TRUE(was_drained());
+  EXPECT_TRUE(handed_out.empty());
+}
+
+TEST_F(JobFeedTest, AJobConcludedWhileAReadWasUnderWayIsNotTakenAgain) {
+  due(workspace, 1);
+  start(4, 100);
+  ASSERT_EQ(handed_out.size(), 1u);
+  // The read's snapshot is as old as the read.
+  const auto as_it_was = queue.rows;
+  held_names = {taking};
+  pass(2'000ms);
+  ASSERT_EQ(under_way(taking), 1);
+  report(0, 1);
+  pass(50ms);
+  ASSERT_TRUE(queue.rows.empty());
+  queue.rows = as_it_was;
+  let_through(taking);
+  pass(50ms);
+  EXPECT_EQ(handed_out.size(), 1u);
+}
+
+TEST_F(JobFeedTest, AHintedWorkspaceIsReadAndStartedBesideAHandFullOfAnothers) {
+  context->settings.ready.running_per_workspace = 2;
+  due(workspace, 20);
+  start(8, 8);
+  ASSERT_EQ(handed_out.size(), 2u);
+  const auto hinted = workspace_of_shard(9);
+  due(hinted, 1);
+  hint_at(hinted);
+  pass(50ms);
+  EXPECT_TRUE(started().contains(hinted));
+}
+
+TEST_F(JobFeedTest, HintsTakeNoMoreThanAQuarterBeyondWhatMayBeInFlight) {
+  context->settings.ready.running_per_workspace = 1;
+  due(workspace, 40);
+  start(16, 16);
+  for (std::uint8_t shard = 20; shard < 40; ++shard) {
+    const auto hinted = workspace_of_shard(shard);
+    due(hinted, 1);
+    hint_at(hinted);
+    pass(50ms);
+  }
+  // One of the flood and four that were hinted at.
+  EXPECT_EQ(handed_out.size(), 5u);
+  held_names = {taking_hinted};
+  hint_at(workspace_of_shard(50));
+  EXPECT_EQ(under_way(taking_hinted), 0);
+  const auto mine = std::find_if(handed_out.begin(), handed_out.end(),
+                                 [&](const auto& one) { return one->work().workspace != workspace; });
+  ASSERT_NE(mine, handed_out.end());
+  report(static_cast<std::size_t>(mine - handed_out.begin()), 1);
+  pass(50ms);
+  hint_at(workspace_of_shard(51));
+  EXPECT_EQ(under_way(taking_hinted), 1) << "there is room again";
+}
+
+} // namespace
+
+} // namespace carillon

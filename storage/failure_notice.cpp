@@ -40,7 +40,16 @@ constexpr auto raise_count = R"sql(
   WHERE tenant_id = $1 AND id = ANY($2::uuid[])
 )sql";
 
-/// Equal for failures that differ in ids, times and counts only.
+std::string message_for(const job& dead, const std::string& error, int count) {
+  const std::string reason{first_characters(error, 300)};
+  if (count == 1)
+    return "A background job (" + dead.kind + ") was given up after its last attempt: " + reason;
+  return std::to_string(count) + " background jobs (" + dead.kind
+         + ") were given up within this hour. The last error: " + reason;
+}
+
+} // namespace
+
 std::string cause_of(const job& dead, const std::string& error) {
   std::string out = dead.kind + '\n';
   bool in_number = false;
@@ -54,16 +63,6 @@ std::string cause_of(const job& dead, const std::string& error) {
   }
   return out;
 }
-
-std::string message_for(const job& dead, const std::string& error, int count) {
-  const std::string reason{first_characters(error, 300)};
-  if (count == 1)
-    return "A background job (" + dead.kind + ") was given up after its last attempt: " + reason;
-  return std::to_string(count) + " background jobs (" + dead.kind
-         + ") were given up within this hour. The last error: " + reason;
-}
-
-} // namespace
 
 void tell_admins(pqxx::transaction_base& tx, const job& dead, const std::string& error, hints& out,
                  const std::string& except) {

@@ -10,9 +10,12 @@
 
 namespace carillon::storage {
 
+/// What failures have in common that differ in ids, times and counts only: the
+/// kind and the first line of the error, without its numbers.
+std::string cause_of(const job& dead, const std::string& error);
+
 /// Notifies the owners and admins of the job's tenant, in the caller's
-/// transaction: once per cause (kind and first line of the error without its
-/// numbers) and hour; later ones of the hour raise the count of the notice.
+/// transaction: once per cause and hour; later ones of the hour raise the count of the notice.
 /// `except`: a user who was told already, as SQL text, or empty.
 void tell_admins(pqxx::transaction_base& tx, const job& dead, const std::string& error, hints& out,
                  const std::string& except = {});

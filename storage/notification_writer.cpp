@@ -1,6 +1,6 @@
 #include "storage/notification_writer.hpp"
 
-#include <map>
+#include <set>
 #include <stdexcept>
 
 #include <nlohmann/json.hpp>
@@ -27,7 +27,7 @@ FROM carillon.write_notifications($1::uuid, $2::uuid[], $3::text, $4::text, $5::
 // data and correlation ids come as text, '' for none.
 constexpr auto write_notices_sql = R"(
 SELECT n, id, read_at, created_at, due
-FROM carillon.write_notices($1::uuid, $2::uuid, $3::text, $4::uuid[], $5::text[], $6::text[],
+FROM carillon.write_notices($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[],
                             ARRAY(SELECT nullif(d, '')::jsonb FROM unnest($7::text[]) WITH ORDINALITY AS w (d, n) ORDER BY n),
                             $8::text[],
                             ARRAY(SELECT nullif(c, '') FROM unnest($9::text[]) WITH ORDINALITY AS w (c, n) ORDER BY n))
@@ -153,48 +153,49 @@ std::vector<notification> write_notifications(pqxx::transaction_base& tx, const 
 }
 
 void write_notices(pqxx::transaction_base& tx, const std::vector<new_notification>& messages, hints& out) {
-  std::map<notification_type, std::vector<const new_notification*>> by_type;
-  for (const auto& message : messages)
-    by_type[message.type].push_back(&message);
-  for (const auto& [type, wanted] : by_type) {
-    std::vector<notification> written;
-    std::vector<user_id> users;
-    std::vector<std::string> titles, texts, data, urls, correlations;
-    for (const auto* one : wanted) {
-      auto message = made_storable(*one);
-      notification n;
-      n.tenant = message.tenant;
-      n.user = message.user;
-      n.type = type;
-      n.title = message.title;
-      n.message = message.message;
-      n.data = message.data;
-      n.action_url = message.action_url;
-      written.push_back(std::move(n));
-      users.push_back(message.user);
-      titles.push_back(std::move(message.title));
-      texts.push_back(std::move(message.message));
-      data.push_back(std::move(message.data));
-      urls.push_back(std::move(message.action_url));
-      correlations.push_back(std::move(message.correlation_id));
-    }
-    const auto tenant = wanted.front()->tenant;
-    const auto workspace = wanted.front()->workspace;
-    const auto home = workspace.value.is_nil() ? root_workspace(tenant) : workspace;
-    const auto rows = exec_planned(tx, write_notices_sql, to_string(tenant), to_string(home), std::string{to_string(type)},
-                                   uuid_array(users), text_array(titles), text_array(texts), text_array(data),
-                                   text_array(urls), text_array(correlations));
-    if (static_cast<std::size_t>(rows.size()) != written.size())
-      throw std::invalid_argument{"a user does not belong to tenant " + to_string(tenant)};
-    for (const auto& row : rows) {
-      auto& n = written.at(row[0].as<std::size_t>() - 1);
-      n.id = read_id<notification_id>(row[1]);
-      n.read_at = read_nullable_instant(row[2]);
-      n.created_at = read_instant(row[3]);
-      note_notification(n);
-    }
-    if (rows[0][4].as<bool>())
-      out.push_back({hint::subject::job_ready, home, written.front().created_at});
+  if (messages.empty())
+    return;
+  std::vector<notification> written;
+  std::vector<tenant_id> tenants;
+  std::vector<workspace_id> homes;
+  std::vector<user_id> users;
+  std::vector<std::string> types, titles, texts, data, urls, correlations;
+  for (const auto& one : messages) {
+    auto message = made_storable(one);
+    notification n;
+    n.tenant = message.tenant;
+    n.user = message.user;
+    n.type = message.type;
+    n.title = message.title;
+    n.message = message.message;
+    n.data = message.data;
+    n.action_url = message.action_url;
+    written.push_back(std::move(n));
+    tenants.push_back(message.tenant);
+    homes.push_back(message.workspace.value.is_nil() ? root_workspace(message.tenant) : message.workspace);
+    users.push_back(message.user);
+    types.emplace_back(to_string(message.type));
+    titles.push_back(std::move(message.title));
+    texts.push_back(std::move(message.message));
+    data.push_back(std::move(message.data));
+    urls.push_back(std::move(message.action_url));
+    correlations.push_back(std::move(message.correlation_id));
+  }
+  const auto rows = exec_planned(tx, write_notices_sql, uuid_array(tenants), uuid_array(homes), text_array(types),
+                                 uuid_array(users), text_array(titles), text_array(texts), text_array(data),
+                                 text_array(urls), text_array(correlations));
+  if (static_cast<std::size_t>(rows.size()) != written.size())
+    throw std::invalid_argument{"a notice is for a user who does not belong to its tenant"};
+  std::set<workspace_id> due;
+  for (const auto& row : rows) {
+    const auto i = row[0].as<std::size_t>() - 1;
+    auto& n = written.at(i);
+    n.id = read_id<notification_id>(row[1]);
+    n.read_at = read_nullable_instant(row[2]);
+    n.created_at = read_instant(row[3]);
+    note_notification(n);
+    if (row[4].as<bool>() && due.insert(homes[i]).second)
+      out.push_back({hint::subject::job_ready, homes[i], n.created_at});
   }
 }
 

@@ -31,8 +31,9 @@ notification write_notification(pqxx::transaction_base& tx,
 std::vector<notification> write_notifications(pqxx::transaction_base& tx, const new_notification& message,
                                               const std::vector<user_id>& users, hints& out);
 
-/// Several at once, each to its own user; they are of one tenant and workspace.
-/// As many statements as there are types. Throws as write_notification does.
+/// Several at once in one statement, each to its own user, of any tenants and
+/// workspaces; a hint for each workspace in which a job is due. Throws as
+/// write_notification does, and then none was written.
 void write_notices(pqxx::transaction_base& tx, const std::vector<new_notification>& messages, hints& out);
 
 /// `message` with the text that would be stored.

@@ -4,6 +4,7 @@
 #include <map>
 #include <random>
 #include <set>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -76,10 +77,13 @@ constexpr auto select_without_targets = R"sql(
   RETURNING p.id, p.tenant_id, p.workspace_id, p.created_by_user_id, p.content_text
 )sql";
 
+// Each only where its job says that it is. `IS TRUE` as above.
 constexpr auto lock_publishing_posts = R"sql(
-  SELECT id, tenant_id, workspace_id, created_by_user_id, status, content_text, content_variations,
-         hashtags, link_url, revision, deleted_at, scheduled_at, post_type, first_comment
-  FROM carillon.posts WHERE id = ANY($1::uuid[]) AND workspace_id = $2 AND tenant_id = $3 ORDER BY id FOR UPDATE
+  SELECT p.id, p.tenant_id, p.workspace_id, p.created_by_user_id, p.status, p.content_text, p.content_variations,
+         p.hashtags, p.link_url, p.revision, p.deleted_at, p.scheduled_at, p.post_type, p.first_comment
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS w (id, workspace_id, tenant_id)
+  JOIN carillon.posts p ON p.id = w.id AND (p.workspace_id = w.workspace_id AND p.tenant_id = w.tenant_id) IS TRUE
+  ORDER BY p.id FOR UPDATE OF p
 )sql";
 
 // Everything about the targets that still have to do something. `IS TRUE` as
@@ -127,12 +131,12 @@ constexpr auto open_attempts = R"sql(
   INSERT INTO carillon.publish_attempts
     (id, tenant_id, workspace_id, post_id, target_id, social_account_id, number, idempotency_key,
      text_hash, state, node, incarnation, started_at, deadline_at)
-  SELECT c.id, $7, $8, c.post_id, c.target_id, c.account_id,
+  SELECT c.id, c.tenant_id, c.workspace_id, c.post_id, c.target_id, c.account_id,
          1 + (SELECT count(*) FROM carillon.publish_attempts a WHERE a.post_id = c.post_id AND a.target_id = c.target_id),
          c.key, encode(sha256(convert_to(c.text, 'UTF8')), 'hex'), 'open', $9, $10, clock_timestamp(),
          clock_timestamp() + $11 * interval '1 millisecond'
-  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
-    AS c (id, post_id, target_id, account_id, key, text)
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::uuid[])
+    AS c (id, post_id, target_id, account_id, key, text, tenant_id, workspace_id)
   ORDER BY c.account_id, c.text
   ON CONFLICT DO NOTHING RETURNING id
 )sql";
@@ -163,6 +167,9 @@ constexpr auto fail_target = R"sql(
   SET status = 'failed', error_code = $2, error_message = $3, next_action_at = NULL, updated_at = now()
   WHERE id = $1 AND status = 'publishing'
 )sql";
+
+// What the network refused a post with is not used for it again.
+constexpr auto forget_refused_media = "DELETE FROM carillon.prepared_media WHERE target_id = $1";
 
 constexpr auto expire_account = R"sql(
   UPDATE carillon.social_accounts SET status = 'token_expired', updated_at = now()
@@ -196,10 +203,11 @@ constexpr auto conclude_posts = R"sql(
 constexpr auto insert_publish_audits = R"sql(
   INSERT INTO carillon.audit_logs (id, tenant_id, action, auditable_type, auditable_id, description,
                                    old_values, new_values, metadata, request_id)
-  SELECT carillon.uuid_v7(), $1, 'update', 'post', a.post_id,
+  SELECT carillon.uuid_v7(), a.tenant_id, 'update', 'post', a.post_id,
          CASE WHEN a.status = 'published' THEN 'Post published' ELSE 'Post failed to publish' END,
          '{"status": "publishing"}', jsonb_build_object('status', a.status), a.metadata::jsonb, a.job_id
-  FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS a (post_id, status, metadata, job_id)
+  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
+    AS a (tenant_id, post_id, status, metadata, job_id)
 )sql";
 
 constexpr auto reschedule_job = R"sql(
@@ -341,19 +349,26 @@ post_row read_publishing_post(const pqxx::row& row, const job& job) {
   return post;
 }
 
-/// The posts of `jobs`, which are of one workspace, locked; by job.
+/// The posts of `jobs`, locked, in one order; by job. Of several jobs of a post
+/// the first.
 std::map<job_id, post_row> lock_posts_of(pqxx::transaction_base& tx, const std::vector<const job*>& jobs) {
-  std::map<std::string, const job*> wanted;
+  std::map<std::tuple<post_id, workspace_id, tenant_id>, const job*> wanted;
   std::vector<post_id> ids;
+  std::vector<workspace_id> workspaces;
+  std::vector<tenant_id> tenants;
   for (const auto* one : jobs)
-    if (const auto id = post_of(*one); id && wanted.emplace(to_string(*id), one).second)
+    if (const auto id = post_of(*one); id && wanted.emplace(std::tuple{*id, one->workspace, one->tenant}, one).second) {
       ids.push_back(*id);
+      workspaces.push_back(one->workspace);
+      tenants.push_back(one->tenant);
+    }
   std::map<job_id, post_row> out;
   if (ids.empty())
     return out;
-  for (const auto& row : exec_planned(tx, lock_publishing_posts, uuid_array(ids), to_string(jobs.front()->workspace),
-                                      to_string(jobs.front()->tenant))) {
-    const auto& one = *wanted.at(row["id"].as<std::string>());
+  for (const auto& row :
+       exec_planned(tx, lock_publishing_posts, uuid_array(ids), uuid_array(workspaces), uuid_array(tenants))) {
+    const auto& one = *wanted.at({read_id<post_id>(row["id"]), read_id<workspace_id>(row["workspace_id"]),
+                                  read_id<tenant_id>(row["tenant_id"])});
     out.emplace(one.id, read_publishing_post(row, one));
   }
   return out;
@@ -442,9 +457,9 @@ struct post_of_job {
 };
 
 /// Where no target is left to do: concludes post and job and tells the author,
-/// all in this transaction. The posts are of one workspace, and their rows are
-/// locked by the caller, else two last targets would each see the other one
-/// open. The ids of those that were concluded.
+/// all in this transaction. The posts' rows are locked by the caller, else two
+/// last targets would each see the other one open. The ids of those that were
+/// concluded.
 std::set<post_id> roll_up(pqxx::transaction_base& tx, const std::vector<post_of_job>& candidates,
                           job_state job_ends_as, hints& out) {
   std::set<post_id> settled;
@@ -488,6 +503,7 @@ std::set<post_id> roll_up(pqxx::transaction_base& tx, const std::vector<post_of_
   note_post_status(tx, {settled.begin(), settled.end()}, post_status::publishing);
 
   std::vector<new_notification> notices;
+  std::vector<tenant_id> tenants;
   std::vector<post_id> posts;
   std::vector<job_id> jobs;
   std::vector<std::string> statuses, metadata, job_texts;
@@ -495,6 +511,7 @@ std::set<post_id> roll_up(pqxx::transaction_base& tx, const std::vector<post_of_
     const auto& [post, job] = *end.of;
     notices.push_back(
       notice_to_author(*post, *job, end.published, end.published_at, end.failed_targets, end.reason));
+    tenants.push_back(post->tenant);
     posts.push_back(post->id);
     jobs.push_back(job->id);
     statuses.emplace_back(end.published ? "published" : "failed");
@@ -504,14 +521,14 @@ std::set<post_id> roll_up(pqxx::transaction_base& tx, const std::vector<post_of_
   }
   write_notices(tx, notices, out);
   // Their notices are rows that others of the tenant write as well: one order.
-  std::map<std::string, std::vector<const ending*>> by_reason;
+  std::map<std::pair<tenant_id, std::string>, std::vector<const ending*>> by_reason;
   for (const auto& [text, end] : endings)
     if (!end.published)
-      by_reason[end.reason].push_back(&end);
-  for (const auto& [reason, ends] : by_reason)
+      by_reason[{end.of->post->tenant, cause_of(*end.of->job, end.reason)}].push_back(&end);
+  for (const auto& [cause, ends] : by_reason)
     for (const auto* end : ends)
-      tell_admins(tx, *end->of->job, reason, out, to_string(end->of->post->author));
-  exec_planned(tx, insert_publish_audits, to_string(candidates.front().post->tenant), uuid_array(posts),
+      tell_admins(tx, *end->of->job, end->reason, out, to_string(end->of->post->author));
+  exec_planned(tx, insert_publish_audits, uuid_array(tenants), uuid_array(posts),
                text_array(statuses), text_array(metadata), text_array(job_texts));
   move_to_history(tx, jobs, job_ends_as);
   crash_point(crash_points::in_roll_up);
@@ -657,6 +674,7 @@ void record_failure(pqxx::transaction_base& tx, const job& job, attempt_id id,
       settle_attempt(tx, id, "refused", "PUBLISH_ERROR", why.detail, latency);
       exec_planned(tx, fail_target, attempt.target, "PUBLISH_ERROR",
                      std::string{first_characters(why.detail, 500)});
+      exec_planned(tx, forget_refused_media, attempt.target);
   }
 }
 
@@ -738,32 +756,25 @@ prepared_references read_prepared_references(pqxx::transaction_base& tx, const s
 /// others end silently: not there, or not publishing any more (contract §4.2).
 std::map<std::string, post_at_work> lock_publishing(pqxx::transaction_base& tx, const std::vector<const job*>& jobs,
                                                     std::vector<publish_plan>& plans) {
-  std::map<std::string, std::size_t> wanted;
-  std::vector<post_id> ids;
-  for (std::size_t i = 0; i < jobs.size(); ++i)
-    if (const auto id = post_of(*jobs[i]); id && wanted.emplace(to_string(*id), i).second)
-      ids.push_back(*id);
+  auto found = lock_posts_of(tx, jobs);
   std::map<std::string, post_at_work> out;
-  for (const auto& row : exec_planned(tx, lock_publishing_posts, uuid_array(ids), to_string(jobs.front()->workspace),
-                                      to_string(jobs.front()->tenant))) {
-    const auto text = row["id"].as<std::string>();
-    const auto i = wanted.at(text);
-    auto post = read_publishing_post(row, *jobs[i]);
-    if (post.status == post_status::publishing)
-      out.emplace(text, post_at_work{std::move(post), jobs[i], &plans[i], {}, {}});
-  }
   std::vector<job_id> ended;
-  for (std::size_t i = 0; i < jobs.size(); ++i)
-    if (std::none_of(out.begin(), out.end(), [&](const auto& one) { return one.second.job == jobs[i]; })) {
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const auto post = found.find(jobs[i]->id);
+    if (post != found.end() && post->second.status == post_status::publishing) {
+      auto text = to_string(post->second.id);
+      out.emplace(std::move(text), post_at_work{std::move(post->second), jobs[i], &plans[i], {}, {}});
+    } else {
       ended.push_back(jobs[i]->id);
       plans[i].settled = true;
     }
+  }
   if (!ended.empty())
     move_to_history(tx, ended, job_state::succeeded);
   return out;
 }
 
-/// Attempt rows of one workspace, opened by one statement.
+/// Attempt rows that are opened by one statement.
 class attempts_to_open {
 public:
   void add(const planned_call& call, const post_row& post, const std::string& account) {
@@ -773,17 +784,19 @@ public:
     accounts_.push_back(account);
     keys_.push_back(call.post.idempotency_key);
     texts_.push_back(normalise_text(call.post.text));
+    tenants_.push_back(post.tenant);
+    workspaces_.push_back(post.workspace);
   }
 
   /// Those that may be made now.
-  std::set<attempt_id> open(pqxx::transaction_base& tx, const job& job, const node_identity& me,
+  std::set<attempt_id> open(pqxx::transaction_base& tx, const node_identity& me,
                             std::chrono::milliseconds call_timeout) const {
     std::set<attempt_id> out;
     if (ids_.empty())
       return out;
     for (const auto& row : exec_planned(tx, open_attempts, uuid_array(ids_), uuid_array(posts_), uuid_array(targets_),
                                         text_array(accounts_), text_array(keys_), text_array(texts_),
-                                        to_string(job.tenant), to_string(job.workspace), me.node, me.incarnation,
+                                        uuid_array(tenants_), uuid_array(workspaces_), me.node, me.incarnation,
                                         call_timeout.count()))
       out.insert(read_id<attempt_id>(row[0]));
     return out;
@@ -796,6 +809,8 @@ private:
   std::vector<std::string> accounts_;
   std::vector<std::string> keys_;
   std::vector<std::string> texts_;
+  std::vector<tenant_id> tenants_;
+  std::vector<workspace_id> workspaces_;
 };
 
 } // namespace
@@ -865,12 +880,17 @@ result<int> publish_repository::repair(const node_identity& me, const shard_list
   });
 }
 
+/// Who shares a transaction with a post that somebody holds locked waits no
+/// longer than this; then they are divided (actors/jobs/publish_desk.cpp).
+constexpr auto wait_for_locks_briefly = "SELECT set_config('lock_timeout', '1s', true)";
+
 result<std::vector<publish_plan>> publish_repository::plan(const node_identity& me,
                                                            const std::vector<const job*>& jobs,
                                                            const publish_rules& rules,
                                                            std::chrono::milliseconds call_timeout) {
   using answer = std::vector<publish_plan>;
   auto planned = db_.transact("plan-publishing", [&](pqxx::work& tx) -> result<answer> {
+    exec_planned(tx, wait_for_locks_briefly);
     if (!hold_fence(tx, me))
       return fenced_out(me);
     answer out(jobs.size());
@@ -894,6 +914,7 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
     const auto prepared = has_media ? read_prepared_references(tx, posts) : prepared_references{};
 
     attempts_to_open wanted;
+    std::map<std::string, post_at_work*> expired; // By account: they are locked in one order.
     for (const auto& row : exec_planned(tx, select_open_targets, posts, rules.reconcile_deadline.count())) {
       const auto found = active.find(row["post_id"].as<std::string>());
       if (found == active.end())
@@ -958,7 +979,7 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
         continue;
       }
       if (row["account_status"].as<std::string>() == "token_expired" || flag("token_expired")) {
-        mark_account_expired(tx, row["account_id"].as<std::string>(), job->correlation_id, plan->after_commit);
+        expired.try_emplace(row["account_id"].as<std::string>(), &found->second);
         fail("TOKEN_EXPIRED", "The account's token has expired. Reconnect the account.");
         continue;
       }
@@ -996,7 +1017,10 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
       plan->calls.push_back(std::move(call));
     }
 
-    const auto opened = wanted.open(tx, *jobs.front(), me, call_timeout);
+    for (const auto& [account, of] : expired)
+      mark_account_expired(tx, account, of->job->correlation_id, of->plan->after_commit);
+    const auto opened = wanted.open(tx, me, call_timeout);
+    std::vector<post_of_job> without_calls;
     for (auto& [text, one] : active) {
       auto& [post, job, plan, media, media_ids] = one;
       std::erase_if(plan->calls, [&](const planned_call& call) {
@@ -1005,15 +1029,21 @@ result<std::vector<publish_plan>> publish_repository::plan(const node_identity& 
         exec_planned(tx, delay_target, to_string(call.target), check_interval.count());
         return true;
       });
-      if (!plan->calls.empty() || !plan->checks.empty())
-        continue;
-      plan->settled = !roll_up(tx, {{&post, job}}, job_state::succeeded, plan->after_commit).empty();
-      if (!plan->settled) {
-        const auto next = exec_planned(tx, count_targets, uuid_array(std::vector{post.id}))[0][4];
-        plan->resumes_in = std::chrono::milliseconds{next.as<std::int64_t>()};
-        exec_planned(tx, reschedule_job, to_string(job->id), plan->resumes_in->count());
+      if (plan->calls.empty() && plan->checks.empty())
+        without_calls.push_back({&post, job});
+    }
+    hints committed;
+    const auto settled = roll_up(tx, without_calls, job_state::succeeded, committed);
+    for (const auto& [post, job] : without_calls) {
+      auto& plan = *active.at(to_string(post->id)).plan;
+      plan.settled = settled.contains(post->id);
+      if (!plan.settled) {
+        const auto next = exec_planned(tx, count_targets, uuid_array(std::vector{post->id}))[0][4];
+        plan.resumes_in = std::chrono::milliseconds{next.as<std::int64_t>()};
+        exec_planned(tx, reschedule_job, to_string(job->id), plan.resumes_in->count());
       }
     }
+    out.front().after_commit.insert(out.front().after_commit.end(), committed.begin(), committed.end());
     return out;
   });
   if (planned && std::any_of(planned->begin(), planned->end(), [](const auto& p) { return !p.calls.empty(); }))
@@ -1025,6 +1055,7 @@ result<recorded_outcomes> publish_repository::record(const node_identity& me,
                                                      const std::vector<call_outcome>& outcomes,
                                                      const publish_rules& rules) {
   auto recorded = db_.transact("record-outcomes", [&](pqxx::work& tx) -> result<recorded_outcomes> {
+    exec_planned(tx, wait_for_locks_briefly);
     const bool fenced = hold_fence(tx, me);
     std::vector<const job*> jobs;
     std::vector<attempt_id> ids;

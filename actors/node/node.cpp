@@ -4,6 +4,7 @@
 
 #include "actors/jobs/job_feed.hpp"
 #include "actors/jobs/media_preparer.hpp"
+#include "actors/jobs/publish_desk.hpp"
 #include "actors/jobs/publish_sweep.hpp"
 #include "actors/jobs/scheduler.hpp"
 #include "actors/node/ownership.hpp"
@@ -28,6 +29,7 @@ struct node_state {
   job_feed_actor feed;
   media_preparer_actor preparer;
   publish_sweep_actor sweep;
+  publish_desk_actor desk;
   scheduler_actor scheduler;
   region_actor region;
   ownership_actor ownership;
@@ -69,6 +71,7 @@ struct node_state {
     end(scheduler);
     end(feed);
     end(region);
+    end(desk);
     up = false;
   }
 };
@@ -82,7 +85,8 @@ void start_engine(self_pointer self) {
   state.preparer = spawn_media_preparer(system, state.context);
   state.sweep = spawn_publish_sweep(system, state.context, state.feed, state.preparer);
   state.scheduler = spawn_scheduler(system, state.context, state.feed);
-  state.region = spawn_region(system, state.context, state.feed, state.sweep);
+  state.desk = spawn_publish_desk(system, state.context);
+  state.region = spawn_region(system, state.context, state.feed, state.sweep, state.desk);
   self->send(state.feed, atom::configure_v, caf::actor_cast<caf::strong_actor_ptr>(state.region));
   state.ownership = spawn_ownership(system, state.context, state.feed, state.region, state.sweep,
                                     state.scheduler);
@@ -90,6 +94,7 @@ void start_engine(self_pointer self) {
   self->monitor(state.preparer);
   self->monitor(state.sweep);
   self->monitor(state.scheduler);
+  self->monitor(state.desk);
   self->monitor(state.region);
   self->monitor(state.ownership);
   state.up = true;
@@ -299,12 +304,13 @@ node_actor::behavior_type node(self_pointer self, engine_context_ptr context,
       out->name = "node " + state.context->settings.node;
       out->state = state.stopping ? "draining" : state.up ? "running" : "restarting";
       out->facts.emplace_back("recent_crashes", std::to_string(state.crashes.size()));
-      auto missing = std::make_shared<int>(state.cluster ? 11 : 10);
+      auto missing = std::make_shared<int>(state.cluster ? 12 : 11);
       collect(self, state.ownership, out, missing, promise);
       collect(self, state.region, out, missing, promise);
       collect(self, state.feed, out, missing, promise);
       collect(self, state.sweep, out, missing, promise);
       collect(self, state.preparer, out, missing, promise);
+      collect(self, state.desk, out, missing, promise);
       collect(self, state.scheduler, out, missing, promise);
       collect(self, state.realtime, out, missing, promise);
       if (state.cluster)

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <bitset>
 #include <charconv>
-#include <iterator>
-#include <vector>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "actors/timer.hpp"
 #include "actors/workspace/supervisor.hpp"
 #include "domain/clock.hpp"
+#include "domain/id_map.hpp"
 #include "domain/node_message.hpp"
 #include "domain/ports/ownership_store.hpp"
 
@@ -23,6 +24,8 @@ struct entry {
   /// Asked to stop; what comes meanwhile waits for the successor.
   bool stopping = false;
   std::vector<running_job_ptr> waiting;
+  /// Of the handout that is being dealt out.
+  std::vector<running_job_ptr> next;
 };
 
 struct region_state {
@@ -31,8 +34,9 @@ struct region_state {
   engine_context_ptr context;
   job_feed_actor feed;
   publish_sweep_actor sweep;
+  publish_desk_actor desk;
   std::bitset<shard_count> owned;
-  std::unordered_map<workspace_id, entry> workspaces;
+  id_map<workspace_id, entry> workspaces;
   std::unordered_map<workspace_id, caf::actor_clock::time_point> quarantined;
   std::uint64_t started_total = 0;
   std::uint64_t passivated_total = 0;
@@ -46,43 +50,52 @@ struct region_state {
 
 using self_pointer = region_actor::stateful_pointer<region_state>;
 
-/// All of one workspace.
-void deliver_to(self_pointer self, const workspace_id& id, std::vector<running_job_ptr> jobs) {
+void refuse(self_pointer self, const std::vector<running_job_ptr>& jobs) {
+  const auto& state = self->state;
+  run_reports refused;
+  for (const auto& job : jobs)
+    refused.all.push_back(report_of(*job, job_report::kind::postponed, "workspace quarantined",
+                                    state.context->settings.quarantine_cool_down));
+  self->send(state.feed, atom::conclude_v, std::move(refused));
+}
+
+/// All of one workspace, which is not quarantined.
+void deliver_to(self_pointer self, const workspace_id& id, entry& e, std::vector<running_job_ptr> jobs,
+                const std::shared_ptr<report_tray>& tray) {
   auto& state = self->state;
-  if (state.quarantined.contains(id)) {
-    run_reports refused;
-    for (const auto& job : jobs)
-      refused.all.push_back(report_of(*job, job_report::kind::postponed, "workspace quarantined",
-                                      state.context->settings.quarantine_cool_down));
-    self->send(state.feed, atom::conclude_v, std::move(refused));
-    return;
-  }
-  auto& e = state.workspaces[id];
   if (e.stopping) {
     e.waiting.insert(e.waiting.end(), jobs.begin(), jobs.end());
     return;
   }
   if (!e.handle) {
-    e.handle = spawn_workspace(self->home_system(), state.context, id, state.feed, region_actor{self});
+    e.handle = spawn_workspace(self->home_system(), state.context, id, state.feed, state.desk, region_actor{self});
     e.jobs_sent = 0;
     self->monitor(e.handle);
     ++state.started_total;
   }
   e.jobs_sent += jobs.size();
-  self->send(e.handle, atom::job_v, job_handout{std::move(jobs)});
+  self->send(e.handle, atom::job_v, job_handout{std::move(jobs), tray});
 }
 
-void deliver(self_pointer self, const job_handout& handout) {
-  auto jobs = handout.jobs;
-  std::stable_sort(jobs.begin(), jobs.end(), [](const auto& a, const auto& b) {
-    return a->work().workspace < b->work().workspace;
-  });
-  for (auto begin = jobs.begin(); begin != jobs.end();) {
-    const auto id = (*begin)->work().workspace;
-    const auto end = std::find_if(begin, jobs.end(), [&](const auto& job) { return job->work().workspace != id; });
-    deliver_to(self, id, {std::make_move_iterator(begin), std::make_move_iterator(end)});
-    begin = end;
+void deliver(self_pointer self, job_handout& handout) {
+  auto& state = self->state;
+  std::vector<running_job_ptr> quarantined;
+  std::vector<std::pair<const workspace_id, entry>*> called;
+  for (auto& job : handout.jobs) {
+    const auto& id = job->work().workspace;
+    if (!state.quarantined.empty() && state.quarantined.contains(id)) {
+      quarantined.push_back(std::move(job));
+      continue;
+    }
+    auto& workspace = *state.workspaces.try_emplace(id).first;
+    if (workspace.second.next.empty())
+      called.push_back(&workspace);
+    workspace.second.next.push_back(std::move(job));
   }
+  for (auto* workspace : called)
+    deliver_to(self, workspace->first, workspace->second, std::exchange(workspace->second.next, {}), handout.tray);
+  if (!quarantined.empty())
+    refuse(self, quarantined);
 }
 
 void workspace_went_down(self_pointer self, const caf::down_msg& down) {
@@ -106,8 +119,12 @@ void workspace_went_down(self_pointer self, const caf::down_msg& down) {
                                {"cool_down_ms", std::to_string(cool_down.count())}});
     self->delayed_send(self, cool_down, atom::tick_v, to_string(id));
   }
-  if (!waiting.empty())
-    deliver_to(self, id, std::move(waiting));
+  if (waiting.empty())
+    return;
+  if (state.quarantined.contains(id))
+    refuse(self, waiting);
+  else
+    deliver_to(self, id, state.workspaces[id], std::move(waiting), nullptr);
 }
 
 void act_on(self_pointer self, const hint& h) {
@@ -138,10 +155,11 @@ void tell_owner(self_pointer self, const hint& h) {
 }
 
 region_actor::behavior_type region(self_pointer self, engine_context_ptr context,
-                                   job_feed_actor feed, publish_sweep_actor sweep) {
+                                   job_feed_actor feed, publish_sweep_actor sweep, publish_desk_actor desk) {
   self->state.context = std::move(context);
   self->state.feed = std::move(feed);
   self->state.sweep = std::move(sweep);
+  self->state.desk = std::move(desk);
   self->set_down_handler([self](const caf::down_msg& down) { workspace_went_down(self, down); });
   return {
     [self](atom::gained, const node_identity&, const shard_list& shards) {
@@ -159,7 +177,7 @@ region_actor::behavior_type region(self_pointer self, engine_context_ptr context
           self->send(e.handle, atom::stop_v);
         }
     },
-    [self](atom::job, const job_handout& handout) { deliver(self, handout); },
+    [self](atom::job, job_handout& handout) { deliver(self, handout); },
     [self](atom::hint, const hint& h) {
       if (self->state.owned[shard_of(h.workspace)])
         act_on(self, h);
@@ -249,8 +267,8 @@ std::optional<hint> decode_hint(std::string_view payload) {
 }
 
 region_actor spawn_region(caf::actor_system& system, engine_context_ptr context,
-                          job_feed_actor feed, publish_sweep_actor sweep) {
-  return system.spawn(region, std::move(context), std::move(feed), std::move(sweep));
+                          job_feed_actor feed, publish_sweep_actor sweep, publish_desk_actor desk) {
+  return system.spawn(region, std::move(context), std::move(feed), std::move(sweep), std::move(desk));
 }
 
 } // namespace carillon

@@ -13,8 +13,10 @@ namespace {
 constexpr std::chrono::milliseconds shortest_call{500};
 constexpr std::chrono::milliseconds longest_read{10'000};
 constexpr std::chrono::milliseconds retry_write_after{500};
-/// Posts that one transaction plans, and outcomes that one writes.
-constexpr std::size_t most_at_once = 32;
+/// A network's answer is offered so often to a database that has trouble.
+constexpr int most_writes = 120;
+/// The desk answers in any case; should it not, the post is not lost.
+constexpr std::chrono::minutes desk_patience{2};
 /// The reads go back a little further than the attempt: clocks differ.
 constexpr std::chrono::seconds read_margin{120};
 
@@ -28,11 +30,10 @@ using run_ptr = std::shared_ptr<run>;
 struct heard {
   run_ptr of;
   attempt_id attempt;
-  result<public_post> said;
+  std::shared_ptr<const result<public_post>> said;
   std::chrono::milliseconds latency{};
   int tries = 0;
 };
-using heard_list = std::vector<heard>;
 
 struct publisher_state {
   static inline const char* name = "carillon.publisher";
@@ -40,19 +41,15 @@ struct publisher_state {
   engine_context_ptr context;
   workspace_actor supervisor;
   job_feed_actor feed;
+  publish_desk_actor desk;
   int active = 0;
   std::deque<running_job_ptr> waiting;
-  /// Transactions under way. One of each kind at a time: what comes meanwhile
-  /// shares the next one, so they are the larger the longer the database takes.
-  int plans = 0;
-  int writes = 0;
-  heard_list unwritten;
   std::uint64_t calls_total = 0;
 };
 
 using self_pointer = job_runner_actor::stateful_pointer<publisher_state>;
 
-void plan(self_pointer self, std::vector<run_ptr> runs);
+void plan(self_pointer self, const run_ptr& r);
 void start_next(self_pointer self);
 
 /// Lets `step` run in this actor; for callbacks of other threads.
@@ -70,7 +67,9 @@ void finish(self_pointer self, const run_ptr& r, job_report::kind how, std::stri
   self->send(self->state.supervisor, atom::conclude_v,
              run_reports{{report_of(*r->job, how, std::move(error), delay)}});
   --self->state.active;
-  start_next(self);
+  // Not at once: whoever starts one may see it end here.
+  if (!self->state.waiting.empty())
+    resume(self, [self] { start_next(self); });
 }
 
 void pass_on(self_pointer self, const hints& committed) {
@@ -84,77 +83,49 @@ void one_done(self_pointer self, const run_ptr& r, bool settled) {
   if (settled)
     finish(self, r, job_report::kind::concluded);
   else
-    plan(self, {r});
+    plan(self, r);
 }
 
-void write_heard(self_pointer self, heard_list batch);
+bool passes_by_itself(const failure& why) {
+  return why.code == errc::transient || why.code == errc::outcome_unknown || why.code == errc::throttled;
+}
 
-void write_next(self_pointer self) {
-  auto& state = self->state;
-  if (state.writes > 0 || state.unwritten.empty())
-    return;
-  const auto incarnation_of = [](const heard& one) { return one.of->job->owner.incarnation; };
-  const auto begin = state.unwritten.begin();
-  const auto end = std::find_if(
-    begin, begin + static_cast<std::ptrdiff_t>(std::min(most_at_once, state.unwritten.size())),
-    [&, first = incarnation_of(*begin)](const heard& one) { return incarnation_of(one) != first; });
-  heard_list batch{std::make_move_iterator(begin), std::make_move_iterator(end)};
-  state.unwritten.erase(begin, end);
-  write_heard(self, std::move(batch));
+/// Asks the desk; `then` gets the answer in this actor.
+template <class Order, class Then>
+void ask_desk(self_pointer self, std::shared_ptr<Order> order, Then then) {
+  using answer = decltype(order->answer);
+  auto shared_then = std::make_shared<Then>(std::move(then));
+  self->request(self->state.desk, desk_patience, atom::run_v, order)
+    .then([order, shared_then](atom::done) { (*shared_then)(std::move(order->answer)); },
+          [self, shared_then](caf::error& error) {
+            (*shared_then)(
+              answer{failure{errc::outcome_unknown, "publish desk: " + self->home_system().render(error), {}, {}}});
+          });
 }
 
 /// Writes what was learned; tries again while it can, since a network's
 /// answer must not be lost to a moment's trouble with the database.
 void record(self_pointer self, heard what) {
-  self->state.unwritten.push_back(std::move(what));
-  write_next(self);
-}
-
-/// Those that could not be written together are written one by one: one of
-/// them may be to blame.
-void not_written(self_pointer self, const heard_list& batch, const failure& why) {
-  const bool passes = why.code == errc::transient || why.code == errc::outcome_unknown || why.code == errc::throttled;
-  const bool alone = batch.size() == 1;
-  for (const auto& one : batch) {
-    if (!alone && (!passes || one.tries > 0)) {
-      write_heard(self, {one});
-    } else if (passes && one.tries < 120) {
-      // A copy: what was asked too long ago may still be at work on the batch.
-      auto again = std::make_shared<heard>(one);
-      ++again->tries;
-      resume_later(self, retry_write_after, [self, again] { record(self, std::move(*again)); });
+  auto order = std::make_shared<record_order>();
+  order->job = what.of->job;
+  order->attempt = what.attempt;
+  order->said = what.said;
+  order->latency = what.latency;
+  order->expires = lease_clock::steady::now() + self->state.context->settings.database_timeout;
+  ask_desk(self, std::move(order), [self, what = std::move(what)](result<publish_progress> recorded) mutable {
+    if (recorded) {
+      pass_on(self, recorded->after_commit);
+      one_done(self, what.of, recorded->settled);
+    } else if (passes_by_itself(recorded.error()) && what.tries < most_writes) {
+      ++what.tries;
+      resume_later(self, retry_write_after, [self, what] { record(self, what); });
     } else {
-      self->state.context->log->error("outcome-not-recorded", {{"job", to_string(one.of->job->work().id)},
-                                                               {"attempt", to_string(one.attempt)},
-                                                               {"error", why.detail}});
-      one_done(self, one.of, false);
+      self->state.context->log->error("outcome-not-recorded", {{"job", to_string(what.of->job->work().id)},
+                                                               {"attempt", to_string(what.attempt)},
+                                                               {"error", recorded.error().detail}});
+      one_done(self, what.of, false);
     }
-  }
-}
-
-void write_heard(self_pointer self, heard_list batch) {
-  auto& state = self->state;
-  ++state.writes;
-  const auto shared = std::make_shared<const heard_list>(std::move(batch));
-  ask_database<recorded_outcomes>(
-    self, state.context->databases.background, "record-outcomes", state.context->settings.database_timeout,
-    [shared, &rules = state.context->settings.publishing](store& db) {
-      std::vector<call_outcome> outcomes;
-      for (const auto& one : *shared)
-        outcomes.push_back({&one.of->job->work(), one.attempt, &one.said, one.latency});
-      return db.publishing().record(shared->front().of->job->owner, outcomes, rules);
-    },
-    [self, shared](result<recorded_outcomes> recorded) {
-      --self->state.writes;
-      if (recorded) {
-        pass_on(self, recorded->after_commit);
-        for (std::size_t i = 0; i < shared->size(); ++i)
-          one_done(self, (*shared)[i].of, recorded->settled[i]);
-      } else {
-        not_written(self, *shared, recorded.error());
-      }
-      write_next(self);
-    });
+  });
 }
 
 /// For whoever plans next, here or on another node. Lost to a moment's trouble
@@ -181,7 +152,8 @@ void call(self_pointer self, const run_ptr& r, planned_call planned,
   if (left < shortest_call) {
     // The licence ran out before it was used: certainly not sent.
     record(self, {r, planned.attempt,
-                  failure{errc::cancelled, "the lease left no time for the call", {}, std::chrono::milliseconds{1'000}}});
+                  std::make_shared<const result<public_post>>(
+                    failure{errc::cancelled, "the lease left no time for the call", {}, std::chrono::milliseconds{1'000}})});
     return;
   }
   ++state.calls_total;
@@ -201,11 +173,11 @@ void call(self_pointer self, const run_ptr& r, planned_call planned,
       }
       const auto latency = std::chrono::duration_cast<std::chrono::milliseconds>(
         lease_clock::steady::now() - begun);
-      auto what = std::make_shared<heard>(heard{r, attempt, std::move(outcome), latency});
-      resume(handle, [self, what, told = gateway->take_learned_rates(account)] {
+      heard what{r, attempt, std::make_shared<const result<public_post>>(std::move(outcome)), latency};
+      resume(handle, [self, what = std::move(what), told = gateway->take_learned_rates(account)] {
         if (!told.is_none())
-          remember_rates(self, what->of, what->attempt, told);
-        record(self, std::move(*what));
+          remember_rates(self, what.of, what.attempt, told);
+        record(self, what);
       });
     });
 }
@@ -269,84 +241,57 @@ void carry_out(self_pointer self, const run_ptr& r, publish_plan planned,
     check(self, r, std::move(next));
 }
 
-/// What becomes of runs whose plan could not be made.
-void plan_failed(self_pointer self, const std::vector<run_ptr>& runs, const failure& why) {
-  const bool passes = why.code == errc::transient || why.code == errc::throttled || why.code == errc::outcome_unknown;
-  if (runs.size() > 1 && why.code != errc::cancelled) {
-    // One of them may be to blame: the others shall not suffer for it.
-    for (const auto& r : runs)
-      plan(self, {r});
-    return;
-  }
-  for (const auto& r : runs)
-    if (why.code == errc::cancelled) // Fenced out: the new owner runs it.
-      finish(self, r, job_report::kind::concluded);
-    else if (passes)
-      finish(self, r, job_report::kind::postponed, why.detail, std::chrono::milliseconds{1'000});
-    else
-      finish(self, r, job_report::kind::retry, why.detail);
+/// What becomes of a run whose plan could not be made.
+void plan_failed(self_pointer self, const run_ptr& r, const failure& why) {
+  if (why.code == errc::cancelled) // Fenced out: the new owner runs it.
+    finish(self, r, job_report::kind::concluded);
+  else if (passes_by_itself(why))
+    finish(self, r, job_report::kind::postponed, why.detail, std::chrono::milliseconds{1'000});
+  else
+    finish(self, r, job_report::kind::retry, why.detail);
 }
 
-void plan(self_pointer self, std::vector<run_ptr> runs) {
+void plan(self_pointer self, const run_ptr& r) {
   auto& state = self->state;
   // No outside call may outlive the lease under which it was decided.
   const auto timeout = std::min(state.context->settings.publish_timeout,
                                 state.context->lease.remaining() - shortest_call);
   if (timeout < shortest_call) {
-    run_reports put_off;
-    for (const auto& r : runs)
-      put_off.all.push_back(report_of(*r->job, job_report::kind::postponed, {}, std::chrono::milliseconds{1'000}));
-    self->send(state.supervisor, atom::conclude_v, std::move(put_off));
-    state.active -= static_cast<int>(runs.size());
-    resume(self, [self] { start_next(self); });
+    finish(self, r, job_report::kind::postponed, {}, std::chrono::milliseconds{1'000});
     return;
   }
-  ++state.plans;
-  const auto deadline = lease_clock::steady::now() + timeout;
-  std::vector<running_job_ptr> jobs;
-  for (const auto& r : runs)
-    jobs.push_back(r->job);
-  ask_database<std::vector<publish_plan>>(
-    self, state.context->databases.background, "plan-publishing", state.context->settings.database_timeout,
-    [jobs = std::move(jobs), timeout, &rules = state.context->settings.publishing](store& db) {
-      std::vector<const job*> works;
-      for (const auto& one : jobs)
-        works.push_back(&one->work());
-      return db.publishing().plan(jobs.front()->owner, works, rules, timeout);
-    },
-    [self, runs = std::move(runs), deadline](result<std::vector<publish_plan>> planned) {
-      --self->state.plans;
-      if (!planned)
-        plan_failed(self, runs, planned.error());
-      else
-        for (std::size_t i = 0; i < runs.size(); ++i)
-          carry_out(self, runs[i], std::move((*planned)[i]), deadline);
-      start_next(self);
-    },
-    db_lane::urgent);
+  const auto now = lease_clock::steady::now();
+  const auto deadline = now + timeout;
+  auto order = std::make_shared<plan_order>();
+  order->job = r->job;
+  order->call_timeout = timeout;
+  // Nothing is decided that there is no time left to do.
+  order->expires = std::min(now + state.context->settings.database_timeout, deadline - shortest_call);
+  ask_desk(self, std::move(order), [self, r, deadline](result<publish_plan> planned) {
+    if (planned)
+      carry_out(self, r, std::move(*planned), deadline);
+    else
+      plan_failed(self, r, planned.error());
+  });
 }
 
 void start_next(self_pointer self) {
   auto& state = self->state;
-  if (state.plans > 0)
-    return;
-  std::vector<run_ptr> runs;
-  while (!state.waiting.empty() && state.active < state.context->hot.publishing_per_workspace.load()
-         && runs.size() < most_at_once
-         && (runs.empty() || state.waiting.front()->owner.incarnation == runs.front()->job->owner.incarnation)) {
-    runs.push_back(std::make_shared<run>(run{std::move(state.waiting.front()), 0}));
+  while (!state.waiting.empty() && state.active < state.context->hot.publishing_per_workspace.load()) {
+    const auto r = std::make_shared<run>(run{std::move(state.waiting.front()), 0});
     state.waiting.pop_front();
     ++state.active;
+    plan(self, r);
   }
-  if (!runs.empty())
-    plan(self, std::move(runs));
 }
 
 job_runner_actor::behavior_type publisher(self_pointer self, engine_context_ptr context,
-                                          workspace_actor supervisor, job_feed_actor feed) {
+                                          workspace_actor supervisor, job_feed_actor feed,
+                                          publish_desk_actor desk) {
   self->state.context = std::move(context);
   self->state.supervisor = std::move(supervisor);
   self->state.feed = std::move(feed);
+  self->state.desk = std::move(desk);
   return {
     [self](atom::job, const job_handout& handout) {
       auto& waiting = self->state.waiting;
@@ -369,8 +314,8 @@ job_runner_actor::behavior_type publisher(self_pointer self, engine_context_ptr 
 } // namespace
 
 job_runner_actor spawn_publisher(caf::actor_system& system, engine_context_ptr context,
-                                 workspace_actor supervisor, job_feed_actor feed) {
-  return system.spawn(publisher, std::move(context), std::move(supervisor), std::move(feed));
+                                 workspace_actor supervisor, job_feed_actor feed, publish_desk_actor desk) {
+  return system.spawn(publisher, std::move(context), std::move(supervisor), std::move(feed), std::move(desk));
 }
 
 } // namespace carillon

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/engine_context.hpp"
+#include "actors/protocol/publish_desk.hpp"
 #include "actors/protocol/workspace.hpp"
 
 namespace carillon {
@@ -10,6 +11,6 @@ namespace carillon {
 /// message of a run and each answer come from the database or a gateway;
 /// nothing is kept here that PostgreSQL does not know.
 job_runner_actor spawn_publisher(caf::actor_system& system, engine_context_ptr context,
-                                 workspace_actor supervisor, job_feed_actor feed);
+                                 workspace_actor supervisor, job_feed_actor feed, publish_desk_actor desk);
 
 } // namespace carillon

@@ -54,6 +54,7 @@ struct workspace_state {
   engine_context_ptr context;
   workspace_id id;
   job_feed_actor feed;
+  publish_desk_actor desk;
   region_actor region;
 
   std::array<child, slot_count> children;
@@ -77,7 +78,7 @@ void start_child(self_pointer self, int slot) {
   auto& c = state.children[static_cast<std::size_t>(slot)];
   auto& system = self->home_system();
   const workspace_actor me{self};
-  c.handle = slot == publisher_slot   ? spawn_publisher(system, state.context, me, state.feed)
+  c.handle = slot == publisher_slot   ? spawn_publisher(system, state.context, me, state.feed, state.desk)
              : slot == notifier_slot  ? spawn_notifier(system, state.context, me)
              : slot == messenger_slot ? spawn_messenger(system, state.context, me)
                                       : spawn_steward(system, state.context, me);
@@ -142,11 +143,13 @@ void child_went_down(self_pointer self, const caf::down_msg& down) {
 }
 
 workspace_actor::behavior_type supervisor(self_pointer self, engine_context_ptr context,
-                                          workspace_id id, job_feed_actor feed, region_actor region) {
+                                          workspace_id id, job_feed_actor feed, publish_desk_actor desk,
+                                          region_actor region) {
   auto& state = self->state;
   state.context = std::move(context);
   state.id = id;
   state.feed = std::move(feed);
+  state.desk = std::move(desk);
   state.region = std::move(region);
   state.last_busy = clock_now(self);
   self->set_down_handler([self](const caf::down_msg& down) { child_went_down(self, down); });
@@ -180,8 +183,12 @@ workspace_actor::behavior_type supervisor(self_pointer self, engine_context_ptr 
         else
           c.waiting.insert(c.waiting.end(), jobs.begin(), jobs.end());
       }
-      if (!quick.all.empty())
+      if (quick.all.empty())
+        return;
+      if (!handout.tray)
         self->send(state.feed, atom::conclude_v, std::move(quick));
+      else if (handout.tray->add(std::move(quick.all)))
+        self->send(state.feed, atom::conclude_v);
     },
     [self](atom::conclude, const run_reports& reports) {
       auto& state = self->state;
@@ -233,8 +240,8 @@ workspace_actor::behavior_type supervisor(self_pointer self, engine_context_ptr 
 } // namespace
 
 workspace_actor spawn_workspace(caf::actor_system& system, engine_context_ptr context,
-                                workspace_id id, job_feed_actor feed, region_actor region) {
-  return system.spawn(supervisor, std::move(context), id, std::move(feed), std::move(region));
+                                workspace_id id, job_feed_actor feed, publish_desk_actor desk, region_actor region) {
+  return system.spawn(supervisor, std::move(context), id, std::move(feed), std::move(desk), std::move(region));
 }
 
 } // namespace carillon

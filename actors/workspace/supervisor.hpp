@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/engine_context.hpp"
+#include "actors/protocol/publish_desk.hpp"
 #include "actors/protocol/region.hpp"
 #include "actors/protocol/workspace.hpp"
 
@@ -11,6 +12,6 @@ namespace carillon {
 /// `restart_window` end the supervisor with sec::runtime_error, and the
 /// region quarantines the workspace.
 workspace_actor spawn_workspace(caf::actor_system& system, engine_context_ptr context,
-                                workspace_id id, job_feed_actor feed, region_actor region);
+                                workspace_id id, job_feed_actor feed, publish_desk_actor desk, region_actor region);
 
 } // namespace carillon

@@ -129,15 +129,15 @@ public:
   /// gets one; an author of a due post without targets is told, once.
   virtual result<int> repair(const node_identity& me, const shard_list& shards) = 0;
 
-  /// Decides what to do for the posts of `jobs`, which are of one workspace:
-  /// fails what cannot be called, opens attempts for what can (deadline
+  /// Decides what to do for the posts of `jobs`, of any workspaces of this
+  /// node: fails what cannot be called, opens attempts for what can (deadline
   /// `call_timeout` from now), lists what must be asked for. A plan for each
   /// job, in their order, all in one transaction. Fenced.
   virtual result<std::vector<publish_plan>> plan(const node_identity& me, const std::vector<const job*>& jobs,
                                                  const publish_rules& rules, std::chrono::milliseconds call_timeout)
     = 0;
 
-  /// Writes what the network said to calls of one workspace, all in one
+  /// Writes what the network said to calls of any workspaces, all in one
   /// transaction. Learned facts are written also when the fence is lost;
   /// retry and roll-up only under the fence.
   virtual result<recorded_outcomes> record(const node_identity& me, const std::vector<call_outcome>& outcomes,

@@ -2,6 +2,7 @@
 
 #include <future>
 #include <map>
+#include <set>
 
 #include "tests/integration/engine/publishing_fixture.hpp"
 
@@ -590,6 +591,149 @@ TEST_F(PublishPostJobTest, OutcomesThatComeTogetherAreWrittenTogetherEachAsItIs)
             "Your post \"published\" has been published.");
   EXPECT_EQ(count("audit_logs WHERE auditable_type = 'post'"), "2");
   EXPECT_EQ(count("publish_attempts WHERE state = 'succeeded' AND latency_ms IN (5, 7, 8)"), "3");
+}
+
+TEST_F(PublishPostJobTest, PostsOfManyWorkspacesAndTenantsSharePlanAndRecordEachInItsOwnPlace) {
+  test::seed neighbour{db};
+  const auto second = data.add_workspace();
+  struct place {
+    test::seed* of;
+    workspace_id workspace;
+  };
+  const std::vector<place> places{{&data, data.workspace}, {&data, second}, {&neighbour, neighbour.workspace}};
+  std::vector<post_id> posts;
+  std::vector<job> works;
+  for (const auto& [of, workspace] : places) {
+    posts.push_back(of->add_scheduled_post(workspace, "hello", "now() - interval '1 second'"));
+    of->add_target(posts.back(), of->add_account(workspace));
+  }
+  ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 3);
+  std::vector<const job*> wanted;
+  for (const auto post : posts)
+    works.push_back(job_of(post));
+  for (const auto& work : works)
+    wanted.push_back(&work);
+
+  const auto plans = publishing.plan(me, wanted, rules, 5s);
+  ASSERT_TRUE(plans) << plans.error().detail;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    ASSERT_EQ(plans->at(i).calls.size(), 1u);
+    EXPECT_EQ(db.exec("SELECT tenant_id || ' ' || workspace_id || ' ' || post_id FROM carillon.publish_attempts WHERE id = '"
+                      + to_string(plans->at(i).calls[0].attempt) + "'"),
+              to_string(places[i].of->tenant) + " " + to_string(places[i].workspace) + " " + to_string(posts[i]));
+  }
+
+  const auto yes = accepted("1");
+  const auto also = accepted("2");
+  const result<public_post> no = failure{errc::permanent, "Text is too long", {}, {}};
+  const auto recorded = publishing.record(me,
+                                          {{&works[0], plans->at(0).calls[0].attempt, &yes, 5ms},
+                                           {&works[1], plans->at(1).calls[0].attempt, &no, 6ms},
+                                           {&works[2], plans->at(2).calls[0].attempt, &also, 7ms}},
+                                          rules);
+  ASSERT_TRUE(recorded) << recorded.error().detail;
+  EXPECT_EQ(recorded->settled, (std::vector<bool>{true, true, true}));
+  EXPECT_EQ(post_status(posts[0]), "published");
+  EXPECT_EQ(post_status(posts[1]), "failed");
+  EXPECT_EQ(post_status(posts[2]), "published");
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const auto about = "data ->> 'post_id' = '" + to_string(posts[i]) + "'";
+    EXPECT_EQ(db.exec("SELECT tenant_id || ' ' || user_id || ' ' || type FROM carillon.notifications WHERE " + about),
+              to_string(places[i].of->tenant) + " " + to_string(places[i].of->author)
+                + (i == 1 ? " post_failed" : " post_published"));
+    EXPECT_EQ(db.exec("SELECT j.tenant_id || ' ' || j.workspace_id FROM carillon.jobs j "
+                      "JOIN carillon.notifications n ON j.unique_key = 'notification-email-' || n.id WHERE n." + about),
+              to_string(places[i].of->tenant) + " " + to_string(places[i].workspace));
+    EXPECT_EQ(db.exec("SELECT tenant_id FROM carillon.audit_logs WHERE auditable_id = '" + to_string(posts[i]) + "'"),
+              to_string(places[i].of->tenant));
+  }
+  std::set<workspace_id> hinted;
+  for (const auto& one : recorded->after_commit)
+    hinted.insert(one.workspace);
+  EXPECT_EQ(hinted, (std::set<workspace_id>{data.workspace, second, neighbour.workspace}));
+}
+
+TEST_F(PublishPostJobTest, AJobThatNamesAPostOfAnotherTenantDoesNothingToIt) {
+  test::seed neighbour{db};
+  const auto mine = start_post(1);
+  const auto theirs = neighbour.add_scheduled_post(neighbour.workspace, "theirs", "now() - interval '1 second'");
+  neighbour.add_target(theirs, neighbour.add_account(neighbour.workspace));
+  ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 1);
+  const auto honest = job_of(mine);
+  auto forged = job_of(theirs);
+  forged.tenant = data.tenant;
+  forged.workspace = data.workspace;
+  const auto plans = publishing.plan(me, {&honest, &forged}, rules, 5s);
+  ASSERT_TRUE(plans);
+  EXPECT_EQ(plans->at(0).calls.size(), 1u);
+  EXPECT_TRUE(plans->at(1).settled);
+  EXPECT_TRUE(plans->at(1).calls.empty());
+  EXPECT_EQ(post_status(theirs), "publishing");
+  EXPECT_EQ(count("publish_attempts"), "1");
+}
+
+TEST_F(PublishPostJobTest, AJobThatNamesAPostOfAnotherTenantKeepsTheRightfulOneFromNothing) {
+  test::seed neighbour{db};
+  const auto mine = start_post(1);
+  const auto theirs = neighbour.add_scheduled_post(neighbour.workspace, "theirs", "now() - interval '1 second'");
+  neighbour.add_target(theirs, neighbour.add_account(neighbour.workspace));
+  ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 1);
+  const auto rightful = job_of(theirs);
+  auto forged = job_of(mine);
+  forged.payload = rightful.payload;
+  const auto plans = publishing.plan(me, {&forged, &rightful}, rules, 5s);
+  ASSERT_TRUE(plans);
+  EXPECT_TRUE(plans->at(0).settled);
+  EXPECT_TRUE(plans->at(0).calls.empty());
+  EXPECT_EQ(plans->at(1).calls.size(), 1u);
+}
+
+TEST_F(PublishPostJobTest, PostsThatEndWithoutACallEndTogetherAndAnExpiredAccountIsToldOfOnce) {
+  const auto account = data.add_account(data.workspace);
+  std::vector<job> works;
+  std::vector<post_id> posts;
+  for (const char* text : {"one", "two", "three"}) {
+    posts.push_back(data.add_scheduled_post(data.workspace, text, "now() - interval '1 second'"));
+    data.add_target(posts.back(), account);
+  }
+  db.exec("UPDATE carillon.social_accounts SET token_expires_at = now() - interval '1 minute'");
+  ASSERT_EQ(publishing.start_due(me, all_shards(), 100)->started, 3);
+  for (const auto post : posts)
+    works.push_back(job_of(post));
+  const auto plans = publishing.plan(me, {&works[0], &works[1], &works[2]}, rules, 5s);
+  ASSERT_TRUE(plans) << plans.error().detail;
+  for (std::size_t i = 0; i < posts.size(); ++i) {
+    EXPECT_TRUE(plans->at(i).settled);
+    EXPECT_EQ(post_status(posts[i]), "failed");
+  }
+  EXPECT_EQ(count("post_targets WHERE error_code = 'TOKEN_EXPIRED'"), "3");
+  EXPECT_EQ(count("notifications WHERE type = 'account_token_expired'"), "1");
+  EXPECT_EQ(count("notifications WHERE type = 'post_failed'"), "3");
+  EXPECT_EQ(count("jobs WHERE kind = 'publish_post'"), "0");
+}
+
+// Others may share the transaction (docs/adr/0006).
+TEST_F(PublishPostJobTest, APostThatSomebodyHoldsLockedIsGivenUpForNowAndNotWaitedFor) {
+  const auto held = start_post(1, "held");
+  const auto j = job_of(held);
+  std::promise<void> locked;
+  std::promise<void> release;
+  auto holder = std::async(std::launch::async, [&] {
+    auto session = db.connect();
+    return session->transact("hold", [&](pqxx::work& tx) -> result<done> {
+      tx.exec("SELECT 1 FROM carillon.posts WHERE id = '" + to_string(held) + "' FOR UPDATE");
+      locked.set_value();
+      release.get_future().wait();
+      return done{};
+    }).has_value();
+  });
+  locked.get_future().wait();
+  const auto planned = plan(j);
+  release.set_value();
+  EXPECT_TRUE(holder.get());
+  ASSERT_FALSE(planned);
+  EXPECT_EQ(planned.error().code, errc::transient);
+  EXPECT_EQ(plan(j)->calls.size(), 1u);
 }
 
 TEST_F(PublishPostJobTest, GivingUpFailsThePostTellsTheAuthorAndKeepsTheDeadLetter) {

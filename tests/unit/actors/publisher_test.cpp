@@ -10,7 +10,8 @@
 #include <gtest/gtest.h>
 
 #include "actors/database.hpp"
-#include "tests/support/store_without_ports.hpp"
+#include "actors/jobs/publish_desk.hpp"
+#include "tests/unit/actors/scripted_publishing.hpp"
 
 namespace carillon {
 
@@ -19,109 +20,9 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 constexpr auto publisher_patience = 30s;
-
-/// Which jobs each call was for, by their payloads; what it answers is the
-/// test's to say.
-class scripted_publishing final : public publish_store {
-public:
-  using names = std::vector<std::string>;
-
-  std::function<std::optional<failure>(const names&)> plan_fails = [](const names&) { return std::nullopt; };
-  std::function<std::optional<failure>(const names&)> record_fails = [](const names&) { return std::nullopt; };
-
-  std::vector<names> plans() {
-    std::lock_guard lock{mutex_};
-    return plans_;
-  }
-  std::vector<names> records() {
-    std::lock_guard lock{mutex_};
-    return records_;
-  }
-
-  result<std::vector<publish_plan>> plan(const node_identity&, const std::vector<const job*>& jobs,
-                                         const publish_rules&, std::chrono::milliseconds) override {
-    names asked;
-    std::vector<publish_plan> out;
-    for (const auto* one : jobs) {
-      asked.push_back(one->payload);
-      planned_call call;
-      call.attempt = attempt_id::make();
-      call.target = target_id::make();
-      call.post.text = one->payload;
-      out.emplace_back().calls.push_back(std::move(call));
-    }
-    std::lock_guard lock{mutex_};
-    plans_.push_back(asked);
-    if (auto f = plan_fails(asked))
-      return std::move(*f);
-    return out;
-  }
-  result<recorded_outcomes> record(const node_identity&, const std::vector<call_outcome>& outcomes,
-                                   const publish_rules&) override {
-    names asked;
-    for (const auto& one : outcomes)
-      asked.push_back(one.job->payload);
-    std::lock_guard lock{mutex_};
-    records_.push_back(asked);
-    if (auto f = record_fails(asked))
-      return std::move(*f);
-    return recorded_outcomes{std::vector<bool>(outcomes.size(), true), {}};
-  }
-
-  result<started_posts> start_due(const node_identity&, const shard_list&, int) override {
-    return unasked();
-  }
-  result<int> repair(const node_identity&, const shard_list&) override {
-    return unasked();
-  }
-  result<publish_progress> record_check(const node_identity&, const job&, attempt_id,
-                                        const result<std::vector<public_post>>&, std::chrono::milliseconds,
-                                        const publish_rules&) override {
-    return unasked();
-  }
-  result<done> remember_rates(const job&, attempt_id, const account_rates&) override {
-    return unasked();
-  }
-  result<std::vector<planned_preparation>> plan_preparations(const node_identity&, const shard_list&,
-                                                             const std::vector<preparing_network>&,
-                                                             const std::vector<social_account_id>&, int, bool) override {
-    return unasked();
-  }
-  result<done> record_preparation(const planned_preparation&, const std::vector<prepared_file>&,
-                                  const account_rates&) override {
-    return unasked();
-  }
-  result<int> forget_preparations(const node_identity&, const shard_list&) override {
-    return unasked();
-  }
-  result<publish_progress> give_up(const node_identity&, const job&, const std::string&) override {
-    return unasked();
-  }
-
-private:
-  static failure unasked() {
-    ADD_FAILURE() << "nobody should ask for this";
-    return {errc::permanent, "unasked", {}, {}};
-  }
-
-  std::mutex mutex_;
-  std::vector<names> plans_;
-  std::vector<names> records_;
-};
-
-class publishing_only final : public test::store_without_ports {
-public:
-  explicit publishing_only(scripted_publishing& publishing) : publishing_(publishing) {
-  }
-  publish_store& publishing() override {
-    return publishing_;
-  }
-
-private:
-  scripted_publishing& publishing_;
-};
 
 /// Keeps calls until as many are there as the test waits for, then accepts
 /// them all.
@@ -138,6 +39,7 @@ public:
     {
       std::lock_guard lock{mutex_};
       waiting_.emplace_back(std::move(post.text), std::move(done));
+      most_at_once_ = std::max(most_at_once_, waiting_.size());
       if (waiting_.size() >= together_)
         ready.swap(waiting_);
     }
@@ -146,6 +48,10 @@ public:
       accepted.id = text;
       answer(std::move(accepted));
     }
+  }
+  std::size_t most_at_once() {
+    std::lock_guard lock{mutex_};
+    return most_at_once_;
   }
   void list_recent(account_credentials, instant, std::chrono::milliseconds, list_callback done) override {
     done(failure{errc::permanent, "unasked", {}, {}});
@@ -157,6 +63,7 @@ public:
 private:
   const std::size_t together_;
   std::mutex mutex_;
+  std::size_t most_at_once_ = 0;
   std::vector<std::pair<std::string, publish_callback>> waiting_;
 };
 
@@ -175,22 +82,25 @@ protected:
 
   ~PublisherTest() override {
     caf::anon_send_exit(publisher, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(desk, caf::exit_reason::user_shutdown);
     context->databases = {};
   }
 
   void start(std::size_t calls_answered_together, std::chrono::milliseconds lease = 30s) {
     context->log = &log;
-    context->gateways[network::mastodon] = std::make_shared<patient_network>(calls_answered_together);
+    network_ = std::make_shared<patient_network>(calls_answered_together);
+    context->gateways[network::mastodon] = network_;
     context->lease.extend_until(lease_clock::steady::now() + lease);
     context->databases.background
       = spawn_database(system, {.name = "background",
                                 .workers = 1,
                                 .queue_limit = 100,
-                                .make_store = [this] { return std::make_unique<publishing_only>(store); },
+                                .make_store = [this] { return std::make_unique<test::publishing_only>(store); },
                                 .log = &log});
     const auto me = caf::actor_cast<caf::strong_actor_ptr>(engine);
+    desk = spawn_publish_desk(system, context);
     publisher = spawn_publisher(system, context, caf::actor_cast<workspace_actor>(me),
-                                caf::actor_cast<job_feed_actor>(me));
+                                caf::actor_cast<job_feed_actor>(me), desk);
   }
 
   void hand_out(const std::vector<std::string>& names) {
@@ -224,21 +134,31 @@ protected:
   }
 
   publisher_log log;
-  scripted_publishing store;
+  test::scripted_publishing store;
   engine_context_ptr context = std::make_shared<engine_context>();
   caf::actor_system_config config;
   caf::actor_system system{config};
   caf::scoped_actor engine{system};
+  std::shared_ptr<patient_network> network_;
+  publish_desk_actor desk;
   job_runner_actor publisher;
   std::map<job_id, std::string> name_of;
 };
 
-TEST_F(PublisherTest, PostsOfAWorkspaceArePlannedTogetherAndEachEndsOnce) {
+TEST_F(PublisherTest, EachPostIsPlannedOnceAndEndsOnce) {
   start(3);
   hand_out({"a", "b", "c"});
   for (const auto& [name, how] : endings(3))
     EXPECT_EQ(how.how, job_report::kind::concluded) << name;
-  EXPECT_THAT(store.plans(), ElementsAre(ElementsAre("a", "b", "c")));
+  EXPECT_THAT(store.planned(), UnorderedElementsAre("a", "b", "c"));
+}
+
+TEST_F(PublisherTest, NoMorePostsOfAWorkspaceAreUnderWayThanItsLimit) {
+  context->hot.publishing_per_workspace = 2;
+  start(2);
+  hand_out({"a", "b", "c", "d"});
+  EXPECT_EQ(endings(4).size(), 4u);
+  EXPECT_EQ(network_->most_at_once(), 2u);
 }
 
 TEST_F(PublisherTest, WithoutTimeLeftInTheLeaseNothingIsDecidedAndEveryRunIsPutOff) {
@@ -254,7 +174,7 @@ TEST_F(PublisherTest, WithoutTimeLeftInTheLeaseNothingIsDecidedAndEveryRunIsPutO
   EXPECT_EQ(endings(1).at("c").how, job_report::kind::concluded);
 }
 
-TEST_F(PublisherTest, RunsThatCannotBePlannedTogetherArePlannedOneByOne) {
+TEST_F(PublisherTest, OneThatCannotBePlannedFailsAlone) {
   store.plan_fails = [](const auto& asked) -> std::optional<failure> {
     const bool has_bad = std::find(asked.begin(), asked.end(), "bad") != asked.end();
     return has_bad ? std::optional{failure{errc::permanent, "no such thing", {}, {}}} : std::nullopt;
@@ -274,17 +194,17 @@ TEST_F(PublisherTest, RunsOfALifeThatIsOverEndWithoutAWord) {
   hand_out({"a", "b"});
   for (const auto& [name, how] : endings(2))
     EXPECT_EQ(how.how, job_report::kind::concluded) << name;
-  EXPECT_EQ(store.plans().size(), 1u) << "nothing is asked again";
+  EXPECT_THAT(store.planned(), UnorderedElementsAre("a", "b")) << "nothing is asked again";
 }
 
-TEST_F(PublisherTest, OutcomesThatCannotBeWrittenTogetherAreWrittenOneByOneAndOneToBlameIsNot) {
+TEST_F(PublisherTest, OneOutcomeThatCannotBeWrittenKeepsNoOther) {
   store.record_fails = [](const auto& asked) -> std::optional<failure> {
     const bool has_bad = std::find(asked.begin(), asked.end(), "bad") != asked.end();
     return has_bad ? std::optional{failure{errc::permanent, "no such thing", {}, {}}} : std::nullopt;
   };
   // Only its first plan has a call; the next one finds nothing to do.
   store.plan_fails = [seen = 0](const auto& asked) mutable -> std::optional<failure> {
-    const bool again = asked == scripted_publishing::names{"bad"} && seen++ >= 0;
+    const bool again = asked == test::scripted_publishing::names{"bad"} && seen++ >= 0;
     return again ? std::optional{failure{errc::cancelled, "fenced out", {}, {}}} : std::nullopt;
   };
   start(4);

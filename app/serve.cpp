@@ -452,8 +452,10 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   context->handlers = built_in_handlers();
   // One nightly job cleans a workspace.
   context->handlers[std::string{kinds::cleanup_old_notifications}]
-    = stoppable_handler{[objects, &log](store& db, const node_identity& me, const job& work, const std::stop_token& stop) {
-        if (auto first = cleanup_old_notifications(db, me, work, stop); first.how != job_report::kind::succeeded)
+    = stoppable_handler{[objects, &log, orphans = s.media.remove_orphans](store& db, const node_identity& me, const job& work,
+                                                                          const std::stop_token& stop) {
+        auto first = cleanup_old_notifications(db, me, work, stop);
+        if (!orphans || first.how != job_report::kind::succeeded)
           return first;
         return remove_orphan_files(db, *objects, me, work, log, stop);
       }};
@@ -536,6 +538,7 @@ int run_serve(const config::source& source, const config::loaded& configuration,
     live_options.port = s.live.port;
     auto public_options = server_options_of(s.http);
     public_options.stream_timeout = s.media.upload_timeout;
+    public_options.one_at_a_time = http::media_link_prefix;
     public_options.public_url = s.http.public_url;
     while (public_options.public_url.ends_with('/'))
       public_options.public_url.pop_back();

@@ -535,11 +535,15 @@ std::vector<key_schema> make_schema() {
       "with 503.").range(1, 1'000, "uploads"),
     CARILLON_KEY(media, upload_timeout,
       "An upload ends within this time. Each piece of it has http.read_timeout.")
-      .between(10s, 24h),
+      .between(10s, 12h),
     CARILLON_KEY(media, link_lifetime,
       "The address of an uploaded file (file_url) is valid so long, and an "
       "hour more at most. Whoever has it may read the file.")
       .between(1min, 168h),
+    CARILLON_KEY(media, remove_orphans,
+      "At night uploaded files older than a day that nothing in the database "
+      "names are removed for good. Never on a folder that another installation "
+      "or a restored older database shares."),
 
     CARILLON_KEY(live, app_key,
       "The key in the path of the WebSocket, `/app/{key}`; no secret. Web "

@@ -114,6 +114,7 @@ struct media_settings {
   int max_uploads = 16;
   std::chrono::milliseconds upload_timeout{std::chrono::minutes{15}};
   std::chrono::milliseconds link_lifetime{std::chrono::hours{6}};
+  bool remove_orphans = false;
 };
 
 struct live_settings {

@@ -29,6 +29,13 @@ struct server_options {
   /// From the first byte of a request to its last.
   std::chrono::milliseconds read_timeout{10'000};
   std::chrono::milliseconds write_timeout{10'000};
+  /// For an answer that goes out while it is read, beside write_timeout for
+  /// each piece: so long, and as long as all of it takes at the slowest rate.
+  std::chrono::milliseconds answer_timeout{60'000};
+  std::uint64_t slowest_answer = 32 * 1024; ///< Bytes a second, at least 1.
+  /// Behind a request whose path begins so, none of its connection is begun
+  /// before its answer has gone: each holds a file. Empty: none is such.
+  std::string one_at_a_time;
   /// For a body that is taken while it arrives: from its header to its last
   /// byte. Each piece of it has read_timeout.
   std::chrono::milliseconds stream_timeout{900'000};

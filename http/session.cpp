@@ -188,7 +188,7 @@ void session::advance() {
   while (!closed_ && !no_more_requests_) {
     if (sink_busy_)
       return; // on_sink_ready comes back here.
-    if (slots_.size() >= most_pipelined && !sink_)
+    if ((slots_.size() >= most_pipelined || waits_for_lone()) && !sink_)
       return; // on_written comes back here.
     if (buffer_.size() == 0) {
       if (sink_)
@@ -491,6 +491,8 @@ void session::on_request() {
     settle(slots_.back(), r, render_payload(r));
     return write_ready();
   }
+  if (const auto& lone = host_.options.one_at_a_time; !lone.empty() && req.path.starts_with(lone))
+    lone_number_ = number;
   auto answer
     = std::make_shared<answer_slot>(host_.gate, weak_from_this(), number);
   try {
@@ -503,6 +505,10 @@ void session::on_request() {
 }
 
 // -- answering ----------------------------------------------------------------
+
+bool session::waits_for_lone() const noexcept {
+  return lone_number_ && (*lone_number_ >= first_number_ || streamed_);
+}
 
 std::uint64_t session::add_slot(answer_form form) {
   slots_.push_back({std::move(form), {}, false, false, nullptr, nullptr});
@@ -576,6 +582,8 @@ void session::write_ready() {
     ++first_number_;
     if (streamed_) {
       streamed_left_ = streamed_->size();
+      answer_ends_ = std::chrono::steady_clock::now() + host_.options.answer_timeout
+                     + std::chrono::seconds{streamed_left_ / host_.options.slowest_answer};
       break; // on_written comes back here, behind its end.
     }
   }
@@ -587,7 +595,10 @@ void session::write_ready() {
 }
 
 void session::arm_write() {
-  write_timer_.expires_after(host_.options.write_timeout);
+  auto ends = std::chrono::steady_clock::now() + host_.options.write_timeout;
+  if (streamed_)
+    ends = std::min(ends, answer_ends_);
+  write_timer_.expires_at(ends);
   write_timer_.async_wait([self = shared_from_this(),
                            generation = ++write_generation_](error_code ec) {
     if (!ec && generation == self->write_generation_)

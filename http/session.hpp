@@ -138,6 +138,7 @@ private:
 
   // -- answering --------------------------------------------------------------
 
+  bool waits_for_lone() const noexcept;
   std::uint64_t add_slot(answer_form form);
   void settle(slot& s, const reply& r, std::string_view payload);
   void write_ready();
@@ -174,6 +175,8 @@ private:
   /// Goes out now; nothing else is written before its end.
   std::shared_ptr<answer_body> streamed_;
   std::uint64_t streamed_left_ = 0;
+  std::chrono::steady_clock::time_point answer_ends_{}; ///< Of streamed_.
+  std::optional<std::uint64_t> lone_number_; ///< Of the last lone request.
   std::shared_ptr<body_sink> sink_; ///< Until the body is whole.
   std::uint64_t stream_number_ = 0; ///< Its request's slot.
   std::optional<std::uint64_t> continue_number_; ///< Waits for the sink.

@@ -63,13 +63,17 @@ bool may_have_body(int status) noexcept {
 
 void add_cors(std::string& out, const answer_form& form,
               const std::vector<std::string>& allowed) {
-  if (form.origin.empty() || allowed.empty())
+  if (allowed.empty())
+    return;
+  // Also where no Origin came: a cache must not give that answer to a page of
+  // another origin, which would miss the header below.
+  add_header(out, "Vary", "Origin");
+  if (form.origin.empty())
     return;
   if (std::find(allowed.begin(), allowed.end(), "*") != allowed.end()) {
     add_header(out, "Access-Control-Allow-Origin", "*");
     return;
   }
-  add_header(out, "Vary", "Origin");
   if (std::find(allowed.begin(), allowed.end(), form.origin) != allowed.end())
     add_header(out, "Access-Control-Allow-Origin", form.origin);
 }

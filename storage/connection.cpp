@@ -42,7 +42,11 @@ std::unordered_map<const void*, int>& shortened_sessions() {
   return sessions;
 }
 
+/// What can succeed at all, though the run's time is nearly over.
+constexpr std::chrono::milliseconds shortest_bound{100};
+
 /// Before each use. The address of a session may come back, hence the backend.
+/// `usual`: zero is without a bound, as PostgreSQL has it.
 void bound_statements(pqxx::connection& session, std::chrono::milliseconds usual) {
   auto& shortened = shortened_sessions();
   const auto end = run_deadline::current();
@@ -53,7 +57,8 @@ void bound_statements(pqxx::connection& session, std::chrono::milliseconds usual
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*end - std::chrono::steady_clock::now());
     if (left.count() <= 0)
       throw run_is_over{};
-    wanted = std::min(usual, left);
+    const auto bound = std::max(left, shortest_bound);
+    wanted = usual.count() == 0 ? bound : std::min(usual, bound);
   }
   if (wanted == usual && !is_short)
     return;

@@ -120,13 +120,14 @@ constexpr auto conclude_one
   = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = $1 AND revision = $3 AND attempt = $4 "
     CARILLON_RETURN_GONE CARILLON_INTO_HISTORY;
 
+// Due now, not when it was: reads go on from what they read last.
 constexpr auto rerun_jobs = R"sql(
-  UPDATE carillon.jobs SET state = 'available', attempt = 0, run_at = least(run_at, now()), updated_at = now()
+  UPDATE carillon.jobs SET state = 'available', attempt = 0, run_at = clock_timestamp(), updated_at = now()
   WHERE id = ANY($1::uuid[])
 )sql";
 
 constexpr auto rerun_one = R"sql(
-  UPDATE carillon.jobs SET state = 'available', attempt = 0, run_at = least(run_at, now()), updated_at = now()
+  UPDATE carillon.jobs SET state = 'available', attempt = 0, run_at = clock_timestamp(), updated_at = now()
   WHERE id = $1 AND revision > $2
 )sql";
 

@@ -59,7 +59,7 @@ public:
                                                   post_id id, const uuid& media,
                                                   const post_actor& actor) override;
   result<int> remove_unnamed_files(const node_identity& me, const job& work, const std::vector<std::string>& paths,
-                                   const std::function<result<done>(const std::string& path)>& remove) override;
+                                   const std::function<bool(const std::string& path)>& remove) override;
 
 private:
   connection& db_;

@@ -76,15 +76,21 @@ constexpr auto lock_post_of_target = R"sql(
   WHERE t.id = $1 AND p.tenant_id = $2 AND p.workspace_id = $3 AND p.revision = $4 FOR SHARE OF p
 )sql";
 
+// What somebody records now is left to the next time: two that lock rows in
+// different orders would wait for each other.
 constexpr auto delete_unused_prepared = R"sql(
-  DELETE FROM carillon.prepared_media r
-  WHERE r.shard = ANY($1::smallint[])
-    AND (r.holds_until <= now() OR NOT EXISTS (
-      SELECT FROM carillon.post_targets t
-      JOIN carillon.posts p ON p.id = t.post_id
-      JOIN carillon.social_accounts s ON s.id = t.social_account_id
-      WHERE t.id = r.target_id AND t.status <> 'published' AND p.revision = r.revision
-        AND p.status IN ('scheduled', 'publishing') AND p.deleted_at IS NULL AND s.status = 'connected'))
+  WITH unused AS MATERIALIZED (
+    SELECT r.target_id, r.media_id FROM carillon.prepared_media r
+    WHERE r.shard = ANY($1::smallint[])
+      AND (r.holds_until <= now() OR NOT EXISTS (
+        SELECT FROM carillon.post_targets t
+        JOIN carillon.posts p ON p.id = t.post_id
+        JOIN carillon.social_accounts s ON s.id = t.social_account_id
+        WHERE t.id = r.target_id AND t.status <> 'published' AND p.revision = r.revision
+          AND p.status IN ('scheduled', 'publishing') AND p.deleted_at IS NULL AND s.status = 'connected'))
+    FOR UPDATE OF r SKIP LOCKED)
+  DELETE FROM carillon.prepared_media r USING unused u
+  WHERE r.target_id = u.target_id AND r.media_id = u.media_id
 )sql";
 
 /// An account whose token cannot be read stays so for a while.

@@ -1,5 +1,6 @@
 #include "actors/jobs/job_feed.hpp"
 
+#include <array>
 #include <bitset>
 #include <map>
 #include <set>
@@ -56,6 +57,7 @@ constexpr std::chrono::hours history_every{1};
 /// Its owner looks after the history that all share.
 constexpr shard_id history_shard = 0;
 constexpr milliseconds conclude_retry{500};
+constexpr milliseconds adopt_retry{1'000};
 /// While one conclusion waits for the disk another may begin, if there is
 /// enough to conclude.
 constexpr int most_conclusions = 2;
@@ -79,6 +81,17 @@ struct job_in_hand {
 
 enum class read_kind { next, sweep, full };
 
+/// A workspace that has more due than its share: left out of the common read.
+struct parked_workspace {
+  /// Where its reads go on.
+  due_cursors cursors{};
+  /// The furthest that reads looked back since one of its own did.
+  read_kind owed = read_kind::next;
+  /// It was parked, or its cursors were reset, since the last common read
+  /// began: what that one answers of it is void.
+  bool is_new = true;
+};
+
 struct job_feed_state {
   static inline const char* name = "carillon.job_feed";
 
@@ -86,6 +99,12 @@ struct job_feed_state {
   region_actor region;
   std::optional<node_identity> me;
   std::bitset<shard_count> owned;
+  /// Gained, and not yet owned: the taking-over that will make it so; 0: none.
+  std::array<std::uint64_t, shard_count> adopting{};
+  std::uint64_t adoptions = 0;
+  /// Of these, those whose adoption failed.
+  std::bitset<shard_count> adopt_again;
+  time_point adopt_again_at{};
 
   ready_queue queue;
   id_map<job_id, job_in_hand> in_hand;
@@ -131,8 +150,10 @@ struct job_feed_state {
   std::uint64_t reads_begun = 0;
   std::uint64_t newest_read = 0;
   std::uint64_t newest_hinted_read = 0;
-  /// With where the reads of each go on.
-  std::map<workspace_id, due_cursors> parked;
+  std::map<workspace_id, parked_workspace> parked;
+  /// A read of parked workspaces failed, perhaps because of them: the next one
+  /// is without.
+  bool leave_out_parked = false;
   time_point next_full_read{};
   time_point next_sweep{};
   time_point next_controls{};
@@ -154,6 +175,10 @@ struct job_feed_state {
 
   std::uint64_t taken_total = 0;
 
+  /// Or will be, when it is taken over.
+  bool is_mine(shard_id shard) const {
+    return owned[shard] || adopting[shard] != 0;
+  }
   bool is_reading() const {
     return reading || reading_hinted;
   }
@@ -330,6 +355,18 @@ int worth_a_read(const job_feed_state& state) {
   return std::min(state.context->settings.batch_size, state.context->hot.jobs_max_in_flight.load() / 2);
 }
 
+/// More than this of one workspace in hand, and it is left out of the common
+/// read until it has caught up.
+std::size_t park_at(const job_feed_state& state) {
+  return std::max<std::size_t>(16, static_cast<std::size_t>(state.context->hot.jobs_max_in_flight.load()) / 8);
+}
+
+/// Of a parked workspace: little enough of it is in hand.
+bool is_to_be_read(const job_feed_state& state, const workspace_id& workspace) {
+  return state.queue.held(workspace) < park_at(state) / 2 && !state.queue.is_paused(workspace)
+         && state.owned[shard_of(workspace)];
+}
+
 void read_more_if_room(self_pointer self) {
   auto& state = self->state;
   if (state.reading)
@@ -343,7 +380,9 @@ void read_more_if_room(self_pointer self) {
     read_due(self, read_kind::full);
     return;
   }
-  if (state.caught_up && state.parked.empty())
+  if (state.caught_up && std::none_of(state.parked.begin(), state.parked.end(), [&](const auto& entry) {
+        return is_to_be_read(state, entry.first);
+      }))
     return;
   if (room_of(state) >= worth_a_read(state))
     read_due(self, read_kind::next);
@@ -392,6 +431,8 @@ void write_conclusions(self_pointer self) {
       if (failures)
         state.concluding_failures = false;
       if (!state.me || state.me->incarnation != asked_as) {
+        // What this life has to conclude may have waited for it.
+        schedule_conclusions(self);
         check_drained(self);
         return;
       }
@@ -462,11 +503,12 @@ running_job_ptr begin_run(self_pointer self, const std::shared_ptr<const job>& w
   const auto* policy = find_job_policy(work->kind);
   entry.run = state.next_run++;
   entry.started = now;
-  entry.give_up_at = now + (policy ? policy->timeout : std::chrono::seconds{60}) + runner_grace;
+  const auto end = now + (policy ? policy->timeout : std::chrono::seconds{60});
+  entry.give_up_at = end + runner_grace;
   ++state.running;
   ++state.taken_total;
   state.context->measured->job_started(work->kind, work->run_at);
-  return std::make_shared<const running_job>(running_job{*state.me, work, entry.run});
+  return std::make_shared<const running_job>(running_job{*state.me, work, entry.run, end});
 }
 
 void arm_wake(self_pointer self) {
@@ -521,12 +563,6 @@ void start_jobs(self_pointer self) {
 
 // -- reading --------------------------------------------------------------------------
 
-/// More than this of one workspace in hand, and it is left out of the common
-/// read until it has caught up.
-std::size_t park_at(const job_feed_state& state) {
-  return std::max<std::size_t>(16, static_cast<std::size_t>(state.context->hot.jobs_max_in_flight.load()) / 8);
-}
-
 void take_in(self_pointer self, due_jobs& due, std::uint64_t read) {
   auto& state = self->state;
   const auto most_of_one = park_at(state);
@@ -548,7 +584,7 @@ void take_in(self_pointer self, due_jobs& due, std::uint64_t read) {
         }
         state.suspect = work;
       } else if (state.queue.push(work) >= most_of_one) {
-        state.parked.try_emplace(work->workspace, state.cursors);
+        state.parked.try_emplace(work->workspace, parked_workspace{.cursors = state.cursors});
       }
       if (work->suspicion > 0)
         ++state.suspects;
@@ -563,10 +599,11 @@ void take_in(self_pointer self, due_jobs& due, std::uint64_t read) {
   }
   state.suspects_left = state.suspects_left || due.suspects_left;
   for (const auto& workspace : due.exhausted)
-    state.parked.erase(workspace);
+    if (const auto i = state.parked.find(workspace); i != state.parked.end() && !i->second.is_new)
+      state.parked.erase(i);
   for (const auto& [workspace, next] : due.parked_next)
-    if (const auto i = state.parked.find(workspace); i != state.parked.end())
-      i->second = next;
+    if (const auto i = state.parked.find(workspace); i != state.parked.end() && !i->second.is_new)
+      i->second = {next, read_kind::next, false};
 }
 
 /// Of the batches that it may write: one for each suspect and the common one.
@@ -604,14 +641,16 @@ due_query make_query(self_pointer self, read_kind how, int room) {
     query.limit += static_cast<int>(state.in_hand.size());
   }
   // One that has more due than its share looks for latecomers with each read
-  // only where nothing else is due.
-  for (const auto& [workspace, from] : state.parked) {
-    const auto held = state.queue.held(workspace);
-    const bool wants = held < park_at(state) / 2 && !state.queue.is_paused(workspace);
-    parked_read read{workspace, wants ? static_cast<int>(park_at(state)) : 0, from};
-    if (wants && how != read_kind::next) {
-      look_behind(read.from, how == read_kind::sweep ? sweep_look_back : everything);
-      read.limit += static_cast<int>(held);
+  // only where nothing else is due; what passes it by is made up for.
+  const bool none_of_these = std::exchange(state.leave_out_parked, false);
+  for (auto& [workspace, parked] : state.parked) {
+    const bool wants = !none_of_these && is_to_be_read(state, workspace);
+    parked.is_new = false;
+    parked.owed = std::max(parked.owed, how);
+    parked_read read{workspace, wants ? static_cast<int>(park_at(state)) : 0, parked.cursors};
+    if (wants && parked.owed != read_kind::next) {
+      look_behind(read.from, parked.owed == read_kind::sweep ? sweep_look_back : everything);
+      read.limit += static_cast<int>(state.queue.held(workspace));
     } else {
       for (auto& cursor : read.from)
         if (cursor.at_end)
@@ -683,8 +722,11 @@ void read_due(self_pointer self, read_kind how) {
         start_jobs(self);
         if (due->next_in)
           state.timer.arm(self, std::max(*due->next_in, milliseconds{1}));
-      } else if (due.error().code == errc::outcome_unknown) {
-        finish_numbers(state, *query);
+      } else {
+        state.leave_out_parked = std::any_of(query->parked.begin(), query->parked.end(),
+                                             [](const parked_read& p) { return p.limit > 0; });
+        if (due.error().code == errc::outcome_unknown)
+          finish_numbers(state, *query);
       }
       state.timer.arm(self, state.context->settings.job_sweep_every);
       schedule_conclusions(self);
@@ -752,6 +794,11 @@ void read_hinted(self_pointer self) {
 
 void take_over(self_pointer self, const node_identity& me, const shard_list& shards) {
   auto& state = self->state;
+  const auto adoption = ++state.adoptions;
+  for (const auto shard : shards) {
+    state.adopting[shard] = adoption;
+    state.adopt_again.reset(shard);
+  }
   ask_database<done>(
     self, state.context->databases.background, "adopt-orphans", state.context->settings.database_timeout,
     [me, shards, max = state.context->settings.max_crashes, log = state.context->log](store& db) -> result<done> {
@@ -769,17 +816,27 @@ void take_over(self_pointer self, const node_identity& me, const shard_list& sha
       }
       return done{};
     },
-    [self, me, shards](result<done> adopted) {
+    [self, me, shards, adoption](result<done> adopted) {
       auto& state = self->state;
       if (!state.me || state.me->incarnation != me.incarnation)
         return;
-      if (!adopted && adopted.error().code != errc::cancelled) {
+      const bool again = !adopted && adopted.error().code != errc::cancelled;
+      // Some may have been given away meanwhile.
+      for (const auto shard : shards)
+        if (state.adopting[shard] == adoption) {
+          if (again) {
+            state.adopt_again.set(shard);
+          } else {
+            state.adopting[shard] = 0;
+            state.owned.set(shard);
+          }
+        }
+      if (again) {
         state.context->log->warn("adopt-failed", {{"error", adopted.error().detail}});
-        self->delayed_send(self, std::chrono::seconds{1}, atom::gained_v, me, shards);
+        state.adopt_again_at = clock_now(self) + adopt_retry;
+        state.timer.arm(self, adopt_retry);
         return;
       }
-      for (const auto shard : shards)
-        state.owned.set(shard);
       read_due(self, read_kind::full);
     });
 }
@@ -810,7 +867,7 @@ void load_controls(self_pointer self) {
       state.queue.set_controls(*controls, clock_now(self));
       for (const auto& control : *controls)
         if (control.scope == job_control::about::workspace && control.paused)
-          if (const auto id = workspace_id::parse(control.name))
+          if (const auto id = workspace_id::parse(control.name); id && state.is_mine(shard_of(*id)))
             state.parked[*id] = {};
       // Paused kinds are read again when they may run.
       const auto now = state.queue.runnable_kinds();
@@ -866,6 +923,8 @@ void tick(self_pointer self) {
   maintain_history(self);
   give_up_on_silent_runners(self);
   state.timer.arm(self, state.context->settings.job_sweep_every);
+  if (state.me && state.adopt_again.any() && now >= state.adopt_again_at)
+    take_over(self, *state.me, list_of(state.adopt_again));
   if (now >= state.next_controls)
     load_controls(self);
   record_blocks(self);
@@ -880,6 +939,7 @@ void reset_reading(job_feed_state& state) {
   state.cursors = {};
   state.caught_up = true;
   state.parked.clear();
+  state.leave_out_parked = false;
   state.hinted.clear();
 }
 
@@ -900,10 +960,13 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       state.drained_to = caf::actor_cast<ownership_actor>(self->current_sender());
       for (const auto shard : shards) {
         state.owned.reset(shard);
+        state.adopting[shard] = 0;
+        state.adopt_again.reset(shard);
         state.draining.set(shard);
       }
       state.draining_since = state.reads_begun;
       drop_waiting(state, [&](const job& work) { return state.draining[shard_of(work.workspace)]; });
+      std::erase_if(state.parked, [&](const auto& entry) { return state.draining[shard_of(entry.first)]; });
       if (state.suspect && state.draining[shard_of(state.suspect->workspace)])
         let_go(state, std::exchange(state.suspect, nullptr)->id);
       schedule_conclusions(self);
@@ -913,6 +976,8 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       auto& state = self->state;
       state.me.reset();
       state.owned.reset();
+      state.adopting = {};
+      state.adopt_again.reset();
       state.draining.reset();
       state.queue = ready_queue{state.context->settings.ready};
       state.suspect.reset();
@@ -1000,6 +1065,8 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       self->state.flush_pending = false;
       self->state.conclude_failed = false;
       write_conclusions(self);
+      // A suspect waits until nothing is left to conclude.
+      start_jobs(self);
     },
     [self](atom::wake, std::uint64_t generation) {
       auto& state = self->state;

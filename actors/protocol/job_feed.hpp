@@ -23,6 +23,9 @@ struct running_job {
   std::shared_ptr<const job> taken;
   /// Which of the feed's runs this is: a report of an earlier one is void.
   std::int64_t run = 0;
+  /// The actors' clock: it is to have ended by then. Unset: its kind's time,
+  /// from when its runner gets it.
+  caf::actor_clock::time_point end = caf::actor_clock::time_point::max();
 
   const job& work() const noexcept {
     return *taken;

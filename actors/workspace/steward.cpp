@@ -3,18 +3,21 @@
 #include <stop_token>
 #include <unordered_map>
 
+#include "actors/timer.hpp"
 #include "domain/run_deadline.hpp"
 
 namespace carillon {
 
 namespace {
 
-/// How often it is looked whether jobs that run here have been given up.
+/// How often it is looked whether jobs that run here have been given up or are
+/// out of time.
 constexpr std::chrono::milliseconds watch_every{2'000};
 
 struct run_under_way {
   job_id job;
   std::stop_source stop;
+  caf::actor_clock::time_point end{};
 };
 
 struct steward_state {
@@ -25,7 +28,17 @@ struct steward_state {
   /// By the feed's run.
   std::unordered_map<std::int64_t, run_under_way> active;
   bool watching = false;
+  bool asking = false;
   std::uint64_t runs_total = 0;
+
+  steward_state() = default;
+  /// Nobody waits for what still runs: the feed has been told, or is gone.
+  ~steward_state() {
+    for (const auto& [run, under_way] : active)
+      under_way.stop.request_stop();
+  }
+  steward_state(const steward_state&) = delete;
+  steward_state& operator=(const steward_state&) = delete;
 };
 
 using self_pointer = job_runner_actor::stateful_pointer<steward_state>;
@@ -39,29 +52,47 @@ void later(self_pointer self, std::chrono::milliseconds delay, std::function<voi
 }
 
 /// Not on the connections that the runs themselves may hold.
-void watch(self_pointer self) {
-  if (std::exchange(self->state.watching, true))
+void ask_which_ended(self_pointer self) {
+  auto& state = self->state;
+  if (std::exchange(state.asking, true))
     return;
-  later(self, watch_every, [self] {
+  std::vector<job_id> jobs;
+  for (const auto& [run, under_way] : state.active)
+    jobs.push_back(under_way.job);
+  ask_database<std::vector<job_id>>(
+    self, state.context->databases.interactive, "find-ended-jobs", state.context->settings.database_timeout,
+    [jobs = std::move(jobs)](store& db) { return db.jobs().find_ended(jobs); },
+    [self](result<std::vector<job_id>> ended) {
+      auto& state = self->state;
+      state.asking = false;
+      for (const auto& job : ended.value_or({}))
+        for (const auto& [run, under_way] : state.active)
+          if (under_way.job == job)
+            under_way.stop.request_stop();
+    });
+}
+
+/// One message, however many run: CAF's clock keeps each until its time.
+void watch(self_pointer self) {
+  auto& state = self->state;
+  if (state.active.empty() || std::exchange(state.watching, true))
+    return;
+  auto next = clock_now(self) + watch_every;
+  for (const auto& [run, under_way] : state.active)
+    if (!under_way.stop.stop_requested())
+      next = std::min(next, under_way.end);
+  const auto delay = std::chrono::ceil<std::chrono::milliseconds>(next - clock_now(self));
+  later(self, std::max(delay, std::chrono::milliseconds{1}), [self] {
     auto& state = self->state;
     state.watching = false;
     if (state.active.empty())
       return;
-    std::vector<job_id> jobs;
+    const auto now = clock_now(self);
     for (const auto& [run, under_way] : state.active)
-      jobs.push_back(under_way.job);
-    ask_database<std::vector<job_id>>(
-      self, state.context->databases.interactive, "find-ended-jobs", state.context->settings.database_timeout,
-      [jobs = std::move(jobs)](store& db) { return db.jobs().find_ended(jobs); },
-      [self](result<std::vector<job_id>> ended) {
-        auto& state = self->state;
-        for (const auto& job : ended.value_or({}))
-          for (const auto& [run, under_way] : state.active)
-            if (under_way.job == job)
-              under_way.stop.request_stop();
-        if (!state.active.empty())
-          watch(self);
-      });
+      if (under_way.end <= now)
+        under_way.stop.request_stop();
+    ask_which_ended(self);
+    watch(self);
   });
 }
 
@@ -74,14 +105,16 @@ job_outcome call(const job_handler& handler, store& db, const running_job& job, 
 void run_on_database(self_pointer self, const running_job_ptr& job, const job_handler& handler) {
   auto& state = self->state;
   const auto* policy = find_job_policy(job->work().kind);
-  const std::chrono::milliseconds timeout = policy ? policy->timeout : std::chrono::seconds{60};
+  const auto now = clock_now(self);
+  const auto end = std::min<caf::actor_clock::time_point>(
+    job->end, now + (policy ? policy->timeout : std::chrono::seconds{60}));
+  const auto left = std::max(std::chrono::floor<std::chrono::milliseconds>(end - now), std::chrono::milliseconds{0});
   const std::stop_source stop;
-  state.active[job->run] = {job->work().id, stop};
-  later(self, timeout, [stop] { stop.request_stop(); });
+  state.active[job->run] = {job->work().id, stop, end};
   watch(self);
   ask_database<job_outcome>(
-    self, state.context->databases.background, job->work().kind, timeout,
-    [job, &handler, stop, end = std::chrono::steady_clock::now() + timeout](store& db) -> result<job_outcome> {
+    self, state.context->databases.background, job->work().kind, left,
+    [job, &handler, stop, end = std::chrono::steady_clock::now() + left](store& db) -> result<job_outcome> {
       const run_deadline bound{end};
       return guarded([&] { return call(handler, db, *job, stop.get_token()); });
     },

@@ -292,12 +292,12 @@ public:
                                                           const post_actor& actor)
     = 0;
 
-  /// Calls `remove` for those of `paths`, of the job's workspace, that no
-  /// post names, while nobody can begin to; how many. Its failure ends it.
-  /// Fenced; needs no scope.
+  /// Calls `remove` for those of `paths`, of the job's workspace, that no row
+  /// names, not even a deleted post's, while nobody can begin to; how many it
+  /// said true for. Fenced; needs no scope.
   virtual result<int> remove_unnamed_files(const node_identity& me, const job& work,
                                            const std::vector<std::string>& paths,
-                                           const std::function<result<done>(const std::string& path)>& remove)
+                                           const std::function<bool(const std::string& path)>& remove)
     = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "storage/social_account_repository.hpp"
+#include "tests/bench/warm_log.hpp"
 
 namespace carillon::bench {
 
@@ -146,8 +147,9 @@ void write_bulk(pqxx::connection& db, const storage::token_cipher& tokens, const
   {
     pqxx::nontransaction maintenance{db};
     maintenance.exec("VACUUM ANALYZE");
-    maintenance.exec("CHECKPOINT");
   }
+  constexpr std::int64_t log_of_a_post = 40'000;
+  warm_log(db, plan.posts * log_of_a_post);
   pqxx::work tx{db};
   tx.exec_params(set_due, static_cast<std::int64_t>(plan.due_in.count()));
   tx.commit();

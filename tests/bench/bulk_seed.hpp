@@ -28,8 +28,8 @@ struct bulk_plan {
 inline constexpr auto measured_text = "measured post ";
 
 /// Writes the rows, one transaction, and leaves the tables analysed and
-/// checkpointed, as those of a server that has been up for a while are. The
-/// posts are due at one instant, `due_in` after the commit.
+/// checkpointed and the log's segments written once, as on a server that has
+/// been up for a while. The posts are due at one instant, `due_in` after the commit.
 void write_bulk(pqxx::connection& db, const storage::token_cipher& tokens, const bulk_plan& plan);
 
 } // namespace carillon::bench

@@ -31,6 +31,7 @@
 #include "storage/pg_store.hpp"
 #include "tests/bench/engine.hpp"
 #include "tests/bench/machine.hpp"
+#include "tests/bench/warm_log.hpp"
 #include "tests/bench/workplace.hpp"
 
 namespace carillon::bench {
@@ -122,16 +123,6 @@ public:
   void run(const std::string& sql) {
     pqxx::nontransaction tx{session_};
     tx.exec(sql);
-  }
-  /// A server that has been up for a while writes its log over old segments. A
-  /// new one fills each with zeros first and syncs it, and all its sessions wait.
-  void warm_up(std::int64_t jobs) {
-    constexpr std::int64_t message = 1'000'000;
-    constexpr std::int64_t bytes_per_job = 3'000;
-    const auto messages = std::clamp<std::int64_t>(jobs * bytes_per_job / message, 64, 1'000);
-    run("SELECT count(pg_logical_emit_message(false, 'warm-up', repeat('x', " + std::to_string(message)
-        + "))) FROM generate_series(1, " + std::to_string(messages) + ")");
-    run("CHECKPOINT");
   }
   /// As autovacuum leaves the tables of a server that has been up for a while.
   void settle() {
@@ -348,7 +339,8 @@ int measure(const options& o) {
 
   if (o.warm) {
     tell("warming the log up");
-    db.warm_up(std::int64_t{o.jobs} + o.flood);
+    constexpr std::int64_t bytes_per_job = 3'000;
+    warm_log(db.session(), (std::int64_t{o.jobs} + o.flood) * bytes_per_job);
   }
   if (o.history > 0) {
     tell("history");

@@ -307,7 +307,8 @@ void produce_as_told(const adapter_settings& s, store& db, tallies& counted, con
     for (auto end = text.find('\n'); end != std::string::npos && !ending; end = text.find('\n', begin)) {
       int count = 0;
       if (std::sscanf(text.substr(begin, end - begin).c_str(), "ENQUEUE %9d", &count) == 1 && count > 0)
-        offer(s, db, counted, tenant, workspaces, static_cast<std::size_t>(std::min(count, 10'000)), next);
+        for (int left = count; left > 0 && !ending; left -= s.batch_max)
+          offer(s, db, counted, tenant, workspaces, static_cast<std::size_t>(std::min(left, s.batch_max)), next);
       else
         tell("standard input: not understood: " + text.substr(begin, std::min(end - begin, longest_line)));
       begin = end + 1;

@@ -81,16 +81,16 @@ TEST_F(QueueAdapterTest, EnqueuesWhatTheHarnessSaysAndPassesOverWhatItDoesNotUnd
   // For reading too: it opens without a reader.
   const int told = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);
   ASSERT_GE(told, 0);
-  constexpr std::string_view words = "ENQUEUE 3\nENQUEUE some\nENQUEUE 150\n";
+  constexpr std::string_view words = "ENQUEUE 3\nENQUEUE some\nENQUEUE 10200\n";
   ASSERT_EQ(::write(told, words.data(), words.size()), static_cast<ssize_t>(words.size()));
   test::process adapter{{"/bin/sh", "-c", "exec '" + std::string{CARILLON_QUEUE_ADAPTER} + "' <'" + pipe.string() + "'"},
                         {{"DATABASE_URL", db.url()}, {"PRODUCER_PACING", "harness"}, {"PRODUCER_RATE", "1000000"},
-                         {"WORKER_COUNT", "4"}, {"JOB_WORK_MS", "0"}, {"SAMPLE_EVERY_S", "1"}},
+                         {"WORKER_COUNT", "256"}, {"JOB_WORK_MS", "0"}, {"SAMPLE_EVERY_S", "1"}},
                         folder.path() / "adapter.log"};
   EXPECT_TRUE(test::eventually([&] {
     return adapter.output().find("not understood: ENQUEUE some") != std::string::npos
            && db.exec("SELECT to_regclass('carillon.job_history') IS NOT NULL") == "t"
-           && db.exec("SELECT count(*) FROM carillon.job_history WHERE state = 'succeeded'") == "153";
+           && db.exec("SELECT count(*) FROM carillon.job_history WHERE state = 'succeeded'") == "10203";
   })) << adapter.output();
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "0");
   ::close(told);

@@ -9,7 +9,10 @@
 
 namespace carillon {
 
-/// Never touches what is not below `upload_folder`. Blocks on the disk, too.
+/// Touches only what is right below `upload_folder` and named as uploads are.
+/// Blocks on the disk, too, so one run at a time in this process: another one
+/// succeeds and leaves all to the next night. What the disk refuses is logged,
+/// left to that night as well, and no failure of the job.
 job_outcome remove_orphan_files(store& db, object_store& files, const node_identity& me, const job& work, logger& log,
                                 const std::stop_token& stop = {});
 

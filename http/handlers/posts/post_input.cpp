@@ -2,6 +2,7 @@
 
 #include "domain/media_content.hpp"
 #include "domain/text.hpp"
+#include "http/media_link.hpp"
 #include "http/validation.hpp"
 
 namespace carillon::http::posts {
@@ -51,6 +52,14 @@ post_filter::column read_column(const std::string& text) {
 std::string either(const request& req, const char* name, const char* alias) {
   auto value = req.query_value(name);
   return value.empty() ? req.query_value(alias) : value;
+}
+
+/// An address of http/media_link.hpp, which ends: whoever sends back what it
+/// was answered does not mean to keep it. `http.public_url` may have a path.
+bool is_own_media_address(std::string_view url) {
+  const auto path = url.substr(0, url.find_first_of("?#"));
+  const auto at = path.find(media_link_prefix);
+  return at != path.npos && path.find('/', at + media_link_prefix.size()) == path.npos;
 }
 
 post_content read_content(body_reader& in) {
@@ -133,6 +142,9 @@ result<new_media> parse_media(const json& body) {
     in.refuse("file_path", "must be a relative path without '..'.");
   out.url = in.url("file_url", max_media_url);
   out.thumbnail_url = in.url("thumbnail_url", max_media_url);
+  for (auto* url : {&out.url, &out.thumbnail_url})
+    if (*url && is_own_media_address(**url))
+      url->reset();
   const auto name = in.text("original_filename", max_file_name);
   if (name && !is_file_name(*name))
     in.refuse("original_filename", "must be a file name without a path.");

@@ -383,6 +383,40 @@ TEST_F(PostMediaTest, HeadSaysWhatGetWouldAndTheConnectionGoesOn) {
   EXPECT_TRUE(is_problem(node().web().send("POST", path, "{}"), 405));
 }
 
+TEST_F(PostMediaTest, CachesAreToldThatAnAnswerDependsOnTheOrigin) {
+  const auto path = path_of(data_of(upload(editor, draft, picture()), 201));
+  raw_client client{port_of(node().web())};
+  for (const auto* more : {"", "Origin: https://app.example\r\n", "Range: bytes=0-9\r\n"})
+    for (const auto& target : {path, path + "x"}) {
+      client.send("GET " + target + " HTTP/1.1\r\nHost: t.example\r\n" + more + "\r\n");
+      const auto answer = client.receive();
+      ASSERT_TRUE(answer);
+      EXPECT_EQ(answer->header("vary"), "Origin") << more << answer->status;
+    }
+}
+
+TEST_F(PostMediaTest, APipeliningClientHoldsOneFile) {
+  // More than the buffers of a connection take.
+  const auto media = data_of(upload(editor, draft, film(24 * 1024 * 1024), "video", "b.mp4", "video/mp4"), 201);
+  const auto name = media["file_path"].get<std::string>().substr(8);
+  raw_client client{port_of(node().web())};
+  std::string all;
+  for (int i = 0; i < 10; ++i)
+    all += "GET " + path_of(media) + " HTTP/1.1\r\nHost: t.example\r\n\r\n";
+  ASSERT_TRUE(client.send(all));
+  EXPECT_TRUE(client.read_to("\r\n\r\n").starts_with("HTTP/1.1 200"));
+  // On another connection, behind what this one has asked for.
+  EXPECT_EQ(node().web().send("GET", path_of(media), {}, {"Range: bytes=0-9"}).status, 206);
+  const auto held = [&] {
+    int count = 0;
+    std::error_code ignored;
+    for (const auto& one : std::filesystem::directory_iterator{"/proc/" + std::to_string(node().self().pid()) + "/fd"})
+      count += std::filesystem::read_symlink(one.path(), ignored).filename() == name;
+    return count;
+  };
+  EXPECT_TRUE(eventually([&] { return held() == 1; })) << held();
+}
+
 TEST_F(PostMediaTest, EveryAddressThatIsNoGoodIsAnsweredAlike) {
   const auto media = data_of(upload(editor, draft, picture()), 201);
   const auto file = media["file_path"].get<std::string>();
@@ -438,6 +472,16 @@ TEST_F(PostMediaTest, AFileNamedByPathHasAnAddressOnlyWhenItWasUploadedHere) {
   EXPECT_TRUE(attach("folder/a.png")["file_url"].is_null());
   EXPECT_TRUE(attach("uploads/a.html")["file_url"].is_null()) << "nothing that a browser runs";
   EXPECT_EQ(attach("uploads/b.png", {{"file_url", "https://cdn.acme.example/b.png"}})["file_url"], "https://cdn.acme.example/b.png");
+}
+
+TEST_F(PostMediaTest, AnAddressThatEndsIsNotStoredWhenAClientSendsItBack) {
+  const auto uploaded = data_of(upload(editor, draft, picture()), 201);
+  const auto other = api_suite::add_post(editor, "draft", account);
+  const auto copy = data_of(editor.web.post(media_path(other), {{"media_type", "image"}, {"file_path", uploaded["file_path"]},
+                                                                {"file_url", uploaded["file_url"]}}),
+                            201);
+  EXPECT_EQ(db().exec("SELECT count(*) FROM carillon.post_media WHERE cdn_url IS NOT NULL AND post_id = '" + other + "'"), "0");
+  EXPECT_EQ(node().web().get(path_of(copy)).body, picture());
 }
 
 TEST_F(PostMediaTest, AFilmOf100MebibytesIsServedWithMemoryFlat) {

@@ -287,11 +287,13 @@ TEST_F(JobStoreTest, AJobEnqueuedAgainWhileItRanStaysWhereverItsRowLies) {
   const auto id = *jobs.enqueue(make_job("again"));
   const auto taken = take(me);
   ASSERT_EQ(taken.size(), 1u);
-  db.exec("UPDATE carillon.jobs SET revision = revision + 1");
+  db.exec("UPDATE carillon.jobs SET revision = revision + 1, run_at = now() - interval '1 hour'");
   auto said = report(id, job_report::kind::succeeded);
   said.place = taken[0].place;
   ASSERT_TRUE(jobs.conclude(me, {said}, last_batches));
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "1");
+  EXPECT_EQ(db.exec("SELECT run_at > now() - interval '1 minute' AND run_at <= now() FROM carillon.jobs"), "t")
+    << "no read that goes on from a cursor would come to it";
 }
 
 TEST_F(JobStoreTest, JobsThatHintsNamedOneByOneAreNoStrongerSuspectsThanThoseOfOneRead) {

@@ -292,6 +292,24 @@ TEST_F(PreparedMediaTest, WhatNoPostWillUseAnyMoreIsForgotten) {
             to_string(posts[7]));
 }
 
+TEST_F(PreparedMediaTest, WhoForgetsDoesNotWaitForWhoRecordsAndLeavesItsRowsToTheNextTime) {
+  for (int i = 0; i < 2; ++i)
+    data.add_target(add_post(), data.add_account(data.workspace));
+  const auto planned = wanted();
+  for (const auto& one : planned)
+    keep(one);
+  db.exec("UPDATE carillon.posts SET status = 'cancelled'");
+  const auto recorder = db.connect();
+  const auto recorded = recorder->transact("record", [&](pqxx::work& tx) -> result<done> {
+    tx.exec_params("SELECT FROM carillon.prepared_media WHERE target_id = $1 FOR UPDATE", to_string(planned.at(0).target));
+    EXPECT_EQ(*publishing.forget_preparations(me, all_shards()), 1);
+    return done{};
+  });
+  ASSERT_TRUE(recorded);
+  EXPECT_EQ(db.exec("SELECT target_id FROM carillon.prepared_media"), to_string(planned.at(0).target));
+  EXPECT_EQ(*publishing.forget_preparations(me, all_shards()), 1);
+}
+
 TEST_F(PreparedMediaTest, ANodeWhoseLeaseWasEndedDecidesNothing) {
   data.add_target(add_post(), data.add_account(data.workspace));
   const auto planned = wanted().at(0);

@@ -204,6 +204,18 @@ TEST_F(ConnectionTest, ARunsStatementEndsWithItsTimeAndItsNextOneIsNotBegun) {
   EXPECT_EQ(*ask(subject, "SHOW statement_timeout"), usual);
 }
 
+TEST_F(ConnectionTest, ARunsTimeBoundsStatementsWhereNothingElseDoes) {
+  auto o = options();
+  o.statement_timeout = 0ms;
+  connection unbounded{o, db.log()};
+  ASSERT_EQ(*ask(unbounded, "SHOW statement_timeout"), "0");
+  {
+    const run_deadline bound{std::chrono::steady_clock::now() + 1h};
+    EXPECT_NE(*ask(unbounded, "SHOW statement_timeout"), "0");
+  }
+  EXPECT_EQ(*ask(unbounded, "SHOW statement_timeout"), "0");
+}
+
 TEST_F(ConnectionTest, ATransactionLeftIdleIsEndedByTheServerAndWritesNothing) {
   auto o = options();
   o.idle_in_transaction_timeout = 50ms;

@@ -25,10 +25,14 @@ using namespace std::chrono_literals;
 constexpr auto taking = "take-due-jobs";
 constexpr auto taking_hinted = "take-hinted-jobs";
 constexpr auto concluding = "conclude-jobs";
+constexpr auto adopting = "adopt-orphans";
 
 class queue_in_memory final : public job_store {
 public:
   result<due_jobs> take_due(const node_identity&, const due_query& query) override {
+    ++reads;
+    if (scans_too_long && std::any_of(query.parked.begin(), query.parked.end(), [](auto& p) { return p.limit > 0; }))
+      return failure{errc::transient, "statement timeout", {}, {}};
     due_jobs out;
     out.next = query.from;
     job_batch batch{query.first_batch, {}};
@@ -36,17 +40,37 @@ public:
       return std::find(query.shards.begin(), query.shards.end(), shard_of(row.workspace)) != query.shards.end()
              && !(query.in_hand && query.in_hand->contains(row.id));
     };
-    const auto& from = query.from[5];
-    int read = 0;
-    for (const auto& [id, row] : rows) {
-      if (read == query.limit)
-        break;
-      if (std::pair{row.run_at, id} <= std::pair{from.run_at, from.id})
+    std::vector<job> in_order;
+    for (const auto& [id, row] : rows)
+      in_order.push_back(row);
+    std::stable_sort(in_order.begin(), in_order.end(), [](auto& a, auto& b) { return a.run_at < b.run_at; });
+    // How many were met, whatever is in hand of them.
+    const auto read_on = [&](const due_cursor& from, int limit, due_cursor& next, auto is_of_it) {
+      int met = 0;
+      for (const auto& row : in_order) {
+        if (met == limit)
+          break;
+        if (!is_of_it(row) || std::pair{row.run_at, row.id} <= std::pair{from.run_at, from.id})
+          continue;
+        ++met;
+        next = {row.run_at, row.id};
+        if (is_wanted(row))
+          batch.jobs.push_back(row);
+      }
+      return met;
+    };
+    const int read = read_on(query.from[5], query.limit, out.next[5], [&](const job& row) {
+      return std::none_of(query.parked.begin(), query.parked.end(),
+                          [&](const auto& p) { return p.workspace == row.workspace; });
+    });
+    for (const auto& p : query.parked) {
+      if (p.limit == 0)
         continue;
-      ++read;
-      out.next[5] = {row.run_at, id};
-      if (is_wanted(row))
-        batch.jobs.push_back(row);
+      auto next = p.from;
+      if (read_on(p.from[5], p.limit, next[5], [&](const job& row) { return row.workspace == p.workspace; }) < p.limit)
+        out.exhausted.push_back(p.workspace);
+      else
+        out.parked_next.emplace_back(p.workspace, next);
     }
     for (const auto& [id, row] : rows)
       if (std::find(query.hinted.begin(), query.hinted.end(), row.workspace) != query.hinted.end() && is_wanted(row))
@@ -66,8 +90,13 @@ public:
         rows.erase(report.id);
     return concluded_jobs{};
   }
-  result<std::vector<job>> adopt(const node_identity&, const shard_list&, int) override { return std::vector<job>{}; }
-  result<std::vector<job_control>> load_controls() override { return std::vector<job_control>{}; }
+  result<std::vector<job>> adopt(const node_identity&, const shard_list&, int) override {
+    ++adoptions;
+    if (adopts_nothing)
+      return failure{errc::transient, "no database", {}, {}};
+    return std::vector<job>{};
+  }
+  result<std::vector<job_control>> load_controls() override { return controls; }
   result<done> record_blocks(const node_identity&, const std::vector<job_block>&) override { return done{}; }
   result<int> maintain_history(std::chrono::hours, std::chrono::hours, std::chrono::hours) override { return 0; }
   result<done> announce_kinds() override { return done{}; }
@@ -97,7 +126,13 @@ public:
   /// Ids sort as they were made.
   std::map<job_id, job> rows;
   int conclusions = 0;
+  int adoptions = 0;
+  int reads = 0;
+  std::vector<job_control> controls;
   bool broken = false;
+  bool adopts_nothing = false;
+  /// Whatever reads a workspace by itself.
+  bool scans_too_long = false;
 
 private:
   [[noreturn]] static void not_used() {
@@ -215,15 +250,32 @@ protected:
     }
   }
 
-  void due(const workspace_id& workspace, int count) {
-    for (int i = 0; i < count; ++i) {
-      job one;
-      one.id = job_id::make();
-      one.kind = kinds::cleanup_old_notifications;
-      one.workspace = workspace;
-      one.run_at = instant{std::chrono::hours{1}};
-      queue.rows[one.id] = one;
-    }
+  /// `apart`: further behind than any look back, so that only a cursor or a
+  /// full read comes to it.
+  void due(const workspace_id& workspace, int count, std::chrono::seconds apart = 0s) {
+    for (int i = 0; i < count; ++i)
+      due_at(workspace, instant{std::chrono::hours{1}} + i * apart);
+  }
+  job_id due_at(const workspace_id& workspace, instant when) {
+    job one;
+    one.id = job_id::make();
+    one.kind = kinds::cleanup_old_notifications;
+    one.workspace = workspace;
+    one.run_at = when;
+    queue.rows[one.id] = one;
+    return one.id;
+  }
+  bool was_started(const job_id& id) {
+    return std::any_of(handed_out.begin(), handed_out.end(), [&](const auto& one) { return one->work().id == id; });
+  }
+  void pause(const workspace_id& workspace, bool paused) {
+    job_control control;
+    control.scope = job_control::about::workspace;
+    control.name = to_string(workspace);
+    control.paused = paused;
+    queue.controls = {control};
+    caf::anon_send(feed, atom::controls_v);
+    run();
   }
   void report(std::size_t from, std::size_t count, job_report::kind how = job_report::kind::succeeded) {
     ASSERT_LE(from + count, handed_out.size());
@@ -461,6 +513,111 @@ TEST_F(JobFeedTest, HintsTakeNoMoreThanAQuarterBeyondWhatMayBeInFlight) {
   pass(50ms);
   hint_at(workspace_of_shard(51));
   EXPECT_EQ(under_way(taking_hinted), 1) << "there is room again";
+}
+
+TEST_F(JobFeedTest, WhatComesLateToAWorkspaceWithAFloodIsReadBeforeTheFloodIsOver) {
+  due(workspace, 400, 10s);
+  start(16, 64);
+  ASSERT_EQ(handed_out.size(), 16u) << "a share, and it is parked";
+  const auto late = due_at(workspace, instant{std::chrono::hours{1}} + 5s);
+  caf::anon_send(feed, atom::sweep_v);
+  pass(50ms);
+  EXPECT_FALSE(was_started(late)) << "it has more than half of its share in hand";
+  report(0, 10);
+  pass(50ms);
+  EXPECT_TRUE(was_started(late));
+  EXPECT_LT(handed_out.size(), 100u);
+}
+
+TEST_F(JobFeedTest, APassedOverFullReadOfAWorkspaceIsStillOwedWhenTheReadThatWasToDoItFailed) {
+  due(workspace, 400, 10s);
+  start(16, 64);
+  ASSERT_EQ(handed_out.size(), 16u);
+  const auto late = due_at(workspace, instant{std::chrono::hours{1}} + 5s);
+  caf::anon_send(feed, atom::sweep_v);
+  pass(50ms);
+  queue.scans_too_long = true;
+  report(0, 10);
+  pass(50ms);
+  ASSERT_FALSE(was_started(late));
+  queue.scans_too_long = false;
+  pass(5'000ms);
+  EXPECT_TRUE(was_started(late));
+}
+
+TEST_F(JobFeedTest, AReadOfOneWorkspaceThatTakesTooLongDoesNotStopThoseOfTheOthers) {
+  due(workspace, 400, 10s);
+  start(16, 64);
+  ASSERT_EQ(handed_out.size(), 16u);
+  queue.scans_too_long = true;
+  report(0, 16);
+  const auto other = workspace_of_shard(9);
+  due(other, 1, 10s);
+  pass(5'000ms);
+  EXPECT_TRUE(started().contains(other));
+}
+
+TEST_F(JobFeedTest, AWorkspacePausedWhileItWasReadIsReadFromTheBeginningWhenItMayRunAgain) {
+  due(workspace, 400, 10s);
+  start(16, 64);
+  ASSERT_EQ(handed_out.size(), 16u);
+  // Past the first full read, long before the next.
+  pass(2'000ms);
+  held_names = {taking};
+  report(0, 16);
+  ASSERT_EQ(under_way(taking), 1);
+  pause(workspace, true);
+  held_names.clear();
+  let_through(taking);
+  pass(1'000ms);
+  EXPECT_EQ(handed_out.size(), 16u);
+  pause(workspace, false);
+  pass(2'000ms);
+  ASSERT_GT(handed_out.size(), 16u);
+  for (std::size_t i = 16; i < handed_out.size(); ++i)
+    EXPECT_EQ(handed_out[i]->work().run_at - handed_out[i - 1]->work().run_at, 10s) << "some were passed over";
+}
+
+TEST_F(JobFeedTest, APausedWorkspaceIsNoReasonToReadWithoutEnd) {
+  due(workspace, 10);
+  start(16, 64);
+  report(0, 10);
+  pause(workspace, true);
+  due(workspace, 20, 10s);
+  const auto before = queue.reads;
+  pass(3'000ms);
+  EXPECT_LT(queue.reads - before, 20);
+  EXPECT_EQ(handed_out.size(), 10u);
+}
+
+TEST_F(JobFeedTest, AShardGivenAwayWhileItWasTakenOverStaysAway) {
+  const auto leaving = workspace_of_shard(7);
+  held_names = {adopting};
+  start(4, 100);
+  ASSERT_EQ(under_way(adopting), 1);
+  drain(leaving);
+  EXPECT_TRUE(was_drained());
+  due(leaving, 1);
+  due(workspace, 1);
+  held_names.clear();
+  let_through(adopting);
+  pass(2'000ms);
+  EXPECT_EQ(started(), std::set{workspace});
+}
+
+TEST_F(JobFeedTest, AShardGivenAwayBetweenTwoTriesToTakeItOverStaysAway) {
+  const auto leaving = workspace_of_shard(7);
+  queue.adopts_nothing = true;
+  start(4, 100);
+  ASSERT_EQ(queue.adoptions, 1);
+  drain(leaving);
+  EXPECT_TRUE(was_drained());
+  due(leaving, 1);
+  due(workspace, 1);
+  queue.adopts_nothing = false;
+  pass(5'000ms);
+  EXPECT_EQ(queue.adoptions, 2);
+  EXPECT_EQ(started(), std::set{workspace});
 }
 
 } // namespace

@@ -46,7 +46,8 @@ protected:
   const workspace_id flood = workspace_id::make();
   const workspace_id small = workspace_id::make();
   ready_queue::time_point now{1h};
-  ready_queue queue{{.running_per_workspace = 1'000, .breaker_failures = 3, .breaker_cool_down = 10s}};
+  ready_queue queue{{.running_per_workspace = 1'000, .breaker_failures = 3, .breaker_cool_down = 10s,
+                     .longest_rush = 5s}};
 };
 
 TEST_F(ReadyQueueTest, AWorkspaceWithFewJobsDoesNotWaitForOneThatFloods) {

@@ -56,7 +56,10 @@ protected:
     context->handlers[std::string{kinds::cleanup_old_notifications}] = stoppable_handler{
       [this](store&, const node_identity&, const job& work, const std::stop_token& stop) {
         tokens[work.id] = stop;
-        had_deadline = run_deadline::current().has_value();
+        const auto end = run_deadline::current();
+        had_deadline = end.has_value();
+        if (end)
+          time_left = *end - std::chrono::steady_clock::now();
         return job_outcome{};
       }};
     background = system.spawn([this](caf::event_based_actor* self) -> caf::behavior {
@@ -74,8 +77,10 @@ protected:
               [](atom::report) { return actor_report{}; }};
     });
     interactive = system.spawn([this](caf::event_based_actor*) -> caf::behavior {
-      return {[this](atom::run, const db_task_ptr& task) {
+      return {[this](atom::run, const db_task_ptr& task) -> caf::result<atom::done> {
                 ++looks;
+                if (silent)
+                  return caf::delegated<atom::done>{};
                 store_of_jobs db{jobs};
                 task->run(db);
                 return atom::done_v;
@@ -115,12 +120,12 @@ protected:
   }
 
   /// Its handler has been called; it does not end before end_runs().
-  job_id begin_run() {
+  job_id begin_run(caf::actor_clock::time_point end = caf::actor_clock::time_point::max()) {
     auto work = std::make_shared<job>();
     work->id = job_id::make();
     work->kind = kinds::cleanup_old_notifications;
     caf::anon_send(steward, atom::job_v,
-                   job_handout{{std::make_shared<const running_job>(running_job{{"n1", 1}, work, ++last_run})}});
+                   job_handout{{std::make_shared<const running_job>(running_job{{"n1", 1}, work, ++last_run, end})}});
     run();
     store_of_jobs db{jobs};
     held.back().task->run(db);
@@ -143,7 +148,10 @@ protected:
   std::vector<run_report> said;
   std::map<job_id, std::stop_token> tokens;
   bool had_deadline = false;
+  std::chrono::steady_clock::duration time_left{};
   int looks = 0;
+  /// No question about jobs is answered.
+  bool silent = false;
   std::int64_t last_run = 0;
 };
 
@@ -153,6 +161,38 @@ TEST_F(StewardTest, ARunIsToldToStopWhenItsTimeIsOver) {
   pass(timeout - 1s);
   EXPECT_FALSE(tokens.at(one).stop_requested());
   pass(2s);
+  EXPECT_TRUE(tokens.at(one).stop_requested());
+}
+
+TEST_F(StewardTest, TheTimeOfARunIsCountedFromWhenTheFeedGaveItOut) {
+  const auto timeout = find_job_policy(kinds::cleanup_old_notifications)->timeout;
+  const auto waited = begin_run(scheduler().clock().now() + 60s);
+  EXPECT_GT(time_left, 0s);
+  EXPECT_LE(time_left, 60s);
+  const auto prompt = begin_run(scheduler().clock().now() + timeout);
+  for (int i = 0; i < 55; ++i)
+    pass(1s);
+  EXPECT_FALSE(tokens.at(waited).stop_requested());
+  for (int i = 0; i < 10; ++i)
+    pass(1s);
+  EXPECT_TRUE(tokens.at(waited).stop_requested());
+  EXPECT_FALSE(tokens.at(prompt).stop_requested());
+}
+
+TEST_F(StewardTest, RunsAreToldToStopWhenTheirStewardEnds) {
+  const auto one = begin_run();
+  EXPECT_FALSE(tokens.at(one).stop_requested());
+  caf::anon_send_exit(steward, caf::exit_reason::kill);
+  run();
+  EXPECT_TRUE(tokens.at(one).stop_requested());
+}
+
+TEST_F(StewardTest, ARunIsToldToStopInTimeThoughTheDatabaseDoesNotSayWhichHaveEnded) {
+  const auto timeout = find_job_policy(kinds::cleanup_old_notifications)->timeout;
+  silent = true;
+  const auto one = begin_run();
+  for (auto left = timeout + 2s; left > 0s; left -= 1s)
+    pass(1s);
   EXPECT_TRUE(tokens.at(one).stop_requested());
 }
 

@@ -8,6 +8,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -32,7 +34,10 @@ protected:
   class test_body final : public answer_body {
   public:
     test_body(HttpAnswerBodyTest& test, std::uint64_t size) : test_(test), size_(size) {
-      test_.change([](state& s) { ++s.bodies; });
+      test_.change([this](state& s) {
+        ++s.bodies;
+        test_.most_bodies_ = std::max(test_.most_bodies_.load(), s.bodies);
+      });
     }
     ~test_body() override {
       test_.change([](state& s) { --s.bodies; });
@@ -54,6 +59,7 @@ protected:
     server_ = std::make_unique<server>(
       options,
       [this](request req, server::respond respond) {
+        ++begun_;
         if (req.path != "/body")
           return respond(ok({{"path", req.path}}));
         reply out;
@@ -114,6 +120,8 @@ protected:
   std::mutex mutex_;
   std::condition_variable changed_;
   state state_;
+  std::atomic<int> begun_{0};       ///< Requests.
+  std::atomic<int> most_bodies_{0}; ///< That lived at once.
   std::unique_ptr<server> server_;
 };
 
@@ -231,6 +239,65 @@ TEST_F(HttpAnswerBodyTest, AClientThatDoesNotReadIsCutOff) {
     give(piece('x'));
   }
   change([](state& s) { EXPECT_EQ(s.bodies, 0); });
+}
+
+TEST_F(HttpAnswerBodyTest, AClientThatReadsOnAndOnIsCutOffAtTheEndOfTheWholeAnswersTime) {
+  server_options options;
+  options.write_timeout = 1h;
+  options.answer_timeout = 300ms;
+  options.slowest_answer = 1'000'000'000'000;
+  start(options);
+  raw_client client{port()};
+  client.send(ask("GET", "/body?pieces=100000000"));
+  EXPECT_TRUE(client.read_to("\r\n\r\n").ends_with("\r\n\r\n"));
+  const auto line = std::string(piece_bytes - 1, 'x') + '\n';
+  for (;;) {
+    ASSERT_TRUE(wait_until([](const state& s) { return s.bodies == 0 || !s.asked.empty(); }));
+    bool gone = false;
+    change([&](state& s) { gone = s.bodies == 0; });
+    if (gone)
+      break;
+    give(line);
+    if (client.read_to("\n") != line)
+      break;
+  }
+  EXPECT_TRUE(client.is_closed());
+  EXPECT_TRUE(wait_until([](const state& s) { return s.bodies == 0; }));
+}
+
+TEST_F(HttpAnswerBodyTest, AnAnswersTimeGrowsWithItsSize) {
+  server_options options;
+  options.answer_timeout = 0ms;
+  options.slowest_answer = 1'000;
+  start(options);
+  raw_client client{port()};
+  client.send(ask("GET", "/body?pieces=3"));
+  for (int i = 0; i < 3; ++i)
+    ASSERT_TRUE(give(piece('a')));
+  EXPECT_EQ(client.receive()->body.size(), 30'000u);
+}
+
+TEST_F(HttpAnswerBodyTest, OfThoseThatHoldAFileAConnectionHasOneAtATime) {
+  server_options options;
+  options.one_at_a_time = "/body";
+  start(options);
+  raw_client client{port()};
+  client.send(ask("GET", "/first") + ask("GET", "/body?pieces=2") + ask("HEAD", "/body?pieces=1") + ask("GET", "/between")
+              + ask("GET", "/body?pieces=1") + ask("GET", "/last"));
+  EXPECT_NE(client.receive()->body.find("/first"), std::string::npos);
+  ASSERT_TRUE(give(piece('a')));
+  ASSERT_TRUE(wait_until([](const state& s) { return s.asked.size() == 1; }));
+  EXPECT_EQ(begun_, 2) << "what follows waits for its end";
+  ASSERT_TRUE(give(piece('b')));
+  EXPECT_EQ(client.receive()->body, piece('a') + piece('b'));
+  EXPECT_EQ(client.receive(true)->header("content-length"), "10000");
+  EXPECT_NE(client.receive()->body.find("/between"), std::string::npos);
+  ASSERT_TRUE(wait_until([](const state& s) { return s.asked.size() == 1; }));
+  EXPECT_EQ(begun_, 5);
+  ASSERT_TRUE(give(piece('c')));
+  EXPECT_EQ(client.receive()->body, piece('c'));
+  EXPECT_NE(client.receive()->body.find("/last"), std::string::npos);
+  EXPECT_EQ(most_bodies_, 1);
 }
 
 TEST_F(HttpAnswerBodyTest, ADiskThatHangsHoldsNoConnectionForEver) {

@@ -253,5 +253,23 @@ TEST(ApprovalsFilter, AreTheLongestWaitingSubmissions) {
   EXPECT_EQ(f.per_page, 2);
 }
 
+// -- POST /posts/{post}/media -----------------------------------------------------
+
+TEST(NewMediaInput, AnAddressThatEndsIsNotKept) {
+  const auto kept = [](const std::string& url) {
+    const auto in = parse_media({{"media_type", "image"}, {"file_path", "uploads/a.png"}, {"file_url", url}, {"thumbnail_url", url}});
+    EXPECT_TRUE(in) << url;
+    EXPECT_EQ(in->url, in->thumbnail_url);
+    return in->url.has_value();
+  };
+  EXPECT_FALSE(kept("http://127.0.0.1:8080/api/v1/media/AbC-_.dEf"));
+  EXPECT_FALSE(kept("https://api.acme.example/api/v1/media/AbC.dEf?download=1"));
+  EXPECT_FALSE(kept("https://acme.example/carillon/api/v1/media/AbC.dEf")) << "http.public_url may have a path";
+  EXPECT_TRUE(kept("https://cdn.acme.example/a.png"));
+  EXPECT_TRUE(kept("https://cdn.acme.example/api/v1/mediathek/a.png"));
+  EXPECT_TRUE(kept("https://cdn.acme.example/api/v1/media/2026/a.png"));
+  EXPECT_TRUE(kept("https://cdn.acme.example/a.png?from=/api/v1/media/AbC.dEf"));
+}
+
 } // namespace
 } // namespace carillon::http::posts

@@ -166,7 +166,7 @@ TEST_F(MainJobTest, InternalActorsShowsTheTree) {
   test::carillon_node node{db.url(), folder.path()};
   ASSERT_TRUE(test::eventually([&] {
     const auto tree = node.internal().get("/internal/actors").json();
-    return tree.is_object() && tree["data"]["state"] == "running" && tree["data"]["children"].size() == 10
+    return tree.is_object() && tree["data"]["state"] == "running" && tree["data"]["children"].size() == 11
            && tree.dump().find("\"shards\":\"256\"") != std::string::npos;
   })) << node.internal().get("/internal/actors").body;
 }

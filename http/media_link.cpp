@@ -13,6 +13,7 @@ namespace carillon::http {
 namespace {
 
 constexpr std::size_t link_head_size = 16 + 16 + 8;
+constexpr std::size_t link_signature_size = 32;
 constexpr std::size_t longest_linked_path = 1'000;
 /// What that makes in base64url, with its signature.
 constexpr std::size_t longest_media_token = 1'500;
@@ -27,6 +28,22 @@ std::int64_t read_big_endian(std::string_view bytes) {
   for (const char c : bytes)
     out = out << 8 | static_cast<unsigned char>(c);
   return static_cast<std::int64_t>(out);
+}
+
+struct token_parts {
+  std::string payload;
+  std::string signature;
+};
+
+std::optional<token_parts> split_token(std::string_view token) {
+  const auto dot = token.find('.');
+  if (token.size() > longest_media_token || dot == token.npos)
+    return std::nullopt;
+  auto payload = decode_base64url(token.substr(0, dot));
+  auto signature = decode_base64url(token.substr(dot + 1));
+  if (!payload || !signature || payload->size() <= link_head_size || signature->size() != link_signature_size)
+    return std::nullopt;
+  return token_parts{std::move(*payload), std::move(*signature)};
 }
 
 template <class Id>
@@ -60,25 +77,25 @@ std::string media_links::make(const media_link& file, instant now) const {
 }
 
 std::optional<media_links::valid_link> media_links::read(std::string_view token, instant now) const {
-  const auto dot = token.find('.');
-  if (token.size() > longest_media_token || dot == token.npos)
-    return std::nullopt;
-  const auto payload = decode_base64url(token.substr(0, dot));
-  const auto signature = decode_base64url(token.substr(dot + 1));
-  if (!payload || !signature || payload->size() <= link_head_size)
+  const auto parts = split_token(token);
+  if (!parts)
     return std::nullopt;
   const bool genuine = std::any_of(keys_.begin(), keys_.end(), [&](const std::string& key) {
-    return equal_in_constant_time(hmac_sha256(key, *payload), *signature);
+    return equal_in_constant_time(hmac_sha256(key, parts->payload), parts->signature);
   });
   if (!genuine)
     return std::nullopt;
-  const std::string_view bytes{*payload};
+  const std::string_view bytes{parts->payload};
   valid_link out{{read_link_id<tenant_id>(bytes), read_link_id<workspace_id>(bytes.substr(16)),
                   std::string{bytes.substr(link_head_size)}},
                  instant{std::chrono::seconds{read_big_endian(bytes.substr(32, 8))}}};
   if (out.ends <= now || !is_object_path(out.file.path))
     return std::nullopt;
   return out;
+}
+
+bool looks_like_media_token(std::string_view text) {
+  return split_token(text).has_value();
 }
 
 std::string media_link_key(std::string_view secret) {

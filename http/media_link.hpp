@@ -48,6 +48,9 @@ private:
   std::chrono::seconds lifetime_;
 };
 
+/// Whether `text` has a token's form, whoever signed it.
+bool looks_like_media_token(std::string_view text);
+
 /// The key of these links, from the program's secret: what it signs for one
 /// purpose says nothing for another.
 std::string media_link_key(std::string_view secret);

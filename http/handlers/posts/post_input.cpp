@@ -59,7 +59,7 @@ std::string either(const request& req, const char* name, const char* alias) {
 bool is_own_media_address(std::string_view url) {
   const auto path = url.substr(0, url.find_first_of("?#"));
   const auto at = path.find(media_link_prefix);
-  return at != path.npos && path.find('/', at + media_link_prefix.size()) == path.npos;
+  return at != path.npos && looks_like_media_token(path.substr(at + media_link_prefix.size()));
 }
 
 post_content read_content(body_reader& in) {

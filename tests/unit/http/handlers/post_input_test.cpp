@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "http/media_link.hpp"
+
 namespace carillon::http::posts {
 namespace {
 
@@ -262,13 +264,17 @@ TEST(NewMediaInput, AnAddressThatEndsIsNotKept) {
     EXPECT_EQ(in->url, in->thumbnail_url);
     return in->url.has_value();
   };
-  EXPECT_FALSE(kept("http://127.0.0.1:8080/api/v1/media/AbC-_.dEf"));
-  EXPECT_FALSE(kept("https://api.acme.example/api/v1/media/AbC.dEf?download=1"));
-  EXPECT_FALSE(kept("https://acme.example/carillon/api/v1/media/AbC.dEf")) << "http.public_url may have a path";
+  const media_links links{{"key"}, std::chrono::hours{1}};
+  const auto token = links.make({tenant_id::make(), workspace_id::make(), "uploads/a.png"}, instant{});
+  ASSERT_FALSE(token.empty());
+  EXPECT_FALSE(kept("http://127.0.0.1:8080/api/v1/media/" + token));
+  EXPECT_FALSE(kept("https://api.acme.example/api/v1/media/" + token + "?download=1"));
+  EXPECT_FALSE(kept("https://acme.example/carillon/api/v1/media/" + token)) << "http.public_url may have a path";
   EXPECT_TRUE(kept("https://cdn.acme.example/a.png"));
   EXPECT_TRUE(kept("https://cdn.acme.example/api/v1/mediathek/a.png"));
+  EXPECT_TRUE(kept("https://cdn.acme.example/api/v1/media/a.png")) << "somebody else's file";
   EXPECT_TRUE(kept("https://cdn.acme.example/api/v1/media/2026/a.png"));
-  EXPECT_TRUE(kept("https://cdn.acme.example/a.png?from=/api/v1/media/AbC.dEf"));
+  EXPECT_TRUE(kept("https://cdn.acme.example/a.png?from=/api/v1/media/" + token));
 }
 
 } // namespace

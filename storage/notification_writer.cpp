@@ -98,6 +98,19 @@ bool is_client_path(std::string_view url) {
          && character_count(url) <= max_short_text;
 }
 
+/// As it will be stored, without what the database says of it.
+notification unwritten(const new_notification& message) {
+  notification n;
+  n.tenant = message.tenant;
+  n.user = message.user;
+  n.type = message.type;
+  n.title = message.title;
+  n.message = message.message;
+  n.data = message.data;
+  n.action_url = message.action_url;
+  return n;
+}
+
 std::string_view outcome_text(email_outcome::kind how) {
   switch (how) {
     case email_outcome::kind::sent:
@@ -124,13 +137,7 @@ new_notification made_storable(new_notification message) {
 std::vector<notification> write_notifications(pqxx::transaction_base& tx, const new_notification& wanted,
                                               const std::vector<user_id>& users, hints& out) {
   const auto message = made_storable(wanted);
-  notification n;
-  n.tenant = message.tenant;
-  n.type = message.type;
-  n.title = message.title;
-  n.message = message.message;
-  n.data = message.data;
-  n.action_url = message.action_url;
+  auto n = unwritten(message);
   const auto home = message.workspace.value.is_nil() ? root_workspace(n.tenant) : message.workspace;
 
   const auto rows = exec_planned(tx, write_notifications_sql, to_string(n.tenant), uuid_array(users),
@@ -162,15 +169,7 @@ void write_notices(pqxx::transaction_base& tx, const std::vector<new_notificatio
   std::vector<std::string> types, titles, texts, data, urls, correlations;
   for (const auto& one : messages) {
     auto message = made_storable(one);
-    notification n;
-    n.tenant = message.tenant;
-    n.user = message.user;
-    n.type = message.type;
-    n.title = message.title;
-    n.message = message.message;
-    n.data = message.data;
-    n.action_url = message.action_url;
-    written.push_back(std::move(n));
+    written.push_back(unwritten(message));
     tenants.push_back(message.tenant);
     homes.push_back(message.workspace.value.is_nil() ? root_workspace(message.tenant) : message.workspace);
     users.push_back(message.user);

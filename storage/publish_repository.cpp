@@ -77,6 +77,10 @@ constexpr auto select_without_targets = R"sql(
   RETURNING p.id, p.tenant_id, p.workspace_id, p.created_by_user_id, p.content_text
 )sql";
 
+// Who shares a transaction with a post that somebody holds locked waits no
+// longer than this; then they are divided (actors/jobs/publish_desk.cpp).
+constexpr auto wait_for_locks_briefly = "SELECT set_config('lock_timeout', '1s', true)";
+
 // Each only where its job says that it is. `IS TRUE` as above.
 constexpr auto lock_publishing_posts = R"sql(
   SELECT p.id, p.tenant_id, p.workspace_id, p.created_by_user_id, p.status, p.content_text, p.content_variations,
@@ -879,10 +883,6 @@ result<int> publish_repository::repair(const node_identity& me, const shard_list
     return repaired;
   });
 }
-
-/// Who shares a transaction with a post that somebody holds locked waits no
-/// longer than this; then they are divided (actors/jobs/publish_desk.cpp).
-constexpr auto wait_for_locks_briefly = "SELECT set_config('lock_timeout', '1s', true)";
 
 result<std::vector<publish_plan>> publish_repository::plan(const node_identity& me,
                                                            const std::vector<const job*>& jobs,

@@ -109,7 +109,8 @@ bool refuse_late(desk_entry<Order>& one) {
   return true;
 }
 
-bool passes_by_itself(const failure& why) {
+/// Perhaps nobody's fault: trouble that the database has.
+bool is_passing_trouble(const failure& why) {
   return why.code == errc::transient || why.code == errc::throttled;
 }
 
@@ -185,7 +186,7 @@ void next_part(self_pointer self, const desk_round_ptr<Order>& round) {
         one.promise.deliver(atom::done_v);
     } else if (const auto& why = outcome.error();
                part.size() > 1 && why.code != errc::outcome_unknown && why.code != errc::cancelled
-               && (!passes_by_itself(why) || ++round->passing_failures <= most_passing_failures)) {
+               && (!is_passing_trouble(why) || ++round->passing_failures <= most_passing_failures)) {
       const auto middle = part.begin() + std::ssize(part) / 2;
       round->parts.emplace_back(std::make_move_iterator(middle), std::make_move_iterator(part.end()));
       round->parts.emplace_back(std::make_move_iterator(part.begin()), std::make_move_iterator(middle));

@@ -132,7 +132,8 @@ public:
   /// Decides what to do for the posts of `jobs`, of any workspaces of this
   /// node: fails what cannot be called, opens attempts for what can (deadline
   /// `call_timeout` from now), lists what must be asked for. A plan for each
-  /// job, in their order, all in one transaction. Fenced.
+  /// job, in their order, all in one transaction. Fenced. Transient when a row
+  /// stays locked by somebody else for a second; record too.
   virtual result<std::vector<publish_plan>> plan(const node_identity& me, const std::vector<const job*>& jobs,
                                                  const publish_rules& rules, std::chrono::milliseconds call_timeout)
     = 0;

@@ -49,6 +49,10 @@ std::optional<bytes> decode_base64(std::string_view in) {
   // OpenSSL counts the padding as bytes.
   const std::size_t padding = in.ends_with("==") ? 2 : in.ends_with('=') ? 1 : 0;
   out.resize(out.size() - padding);
+  // RFC 4648 §3.5: only the canonical text. OpenSSL ignores the bits that the
+  // last character has too many, and white space around.
+  if (encode_base64(out) != in)
+    return std::nullopt;
   return out;
 }
 

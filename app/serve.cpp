@@ -390,8 +390,10 @@ int run_serve(const config::source& source, const config::loaded& configuration,
                                          former.push_back(config::token_key_bytes(key));
                                        return former;
                                      }()};
-  // A server that hangs holds an eighth of it.
-  outbound::curl_loop network_loop{{.max_running = 512, .max_running_per_host = 64, .max_idle_connections = 256}};
+  // A server that hangs holds a quarter of it.
+  const auto per_server = static_cast<std::size_t>(s.publishing.max_in_flight_per_server);
+  outbound::curl_loop network_loop{
+    {.max_running = 4 * per_server, .max_running_per_host = per_server, .max_idle_connections = 256}};
   outbound::curl_loop file_loop;
   std::shared_ptr<outbound::mail_lanes> lanes;
   if (s.mail.transport == config::mail_transport::smtp)

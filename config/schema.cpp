@@ -508,6 +508,11 @@ std::vector<key_schema> make_schema() {
     CARILLON_KEY(publishing, max_in_flight_per_workspace,
       "Calls to networks that one workspace may have open.")
       .range(1, 1'000, "calls").while_running(),
+    CARILLON_KEY(publishing, max_in_flight_per_server,
+      "Calls that may be open to one server, whatever the workspaces; the "
+      "others wait in turn. With servers that answer after 0.1 s, 256 are about "
+      "2,500 posts a second.")
+      .range(1, 10'000, "calls"),
     CARILLON_KEY(publishing, prepare_media_before,
       "Files are uploaded to their network up to this long before their post "
       "is due, where the network keeps them that long. 0: when it is due.")

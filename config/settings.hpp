@@ -102,6 +102,7 @@ struct publishing_settings {
     std::chrono::seconds{240}};
   double retry_jitter = 0.1;
   int max_in_flight_per_workspace = 16;
+  int max_in_flight_per_server = 256;
   std::chrono::milliseconds prepare_media_before{std::chrono::minutes{10}};
   std::vector<std::string> private_networks; ///< None may be called.
   std::chrono::milliseconds late_after{60'000};

@@ -1,17 +1,21 @@
 #include "outbound/curl_loop.hpp"
 
 #include <algorithm>
-#include <atomic>
+#include <array>
 #include <csignal>
 #include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace carillon::outbound {
 
@@ -32,6 +36,26 @@ struct multi_closer {
   }
 };
 using multi_handle = std::unique_ptr<CURLM, multi_closer>;
+
+/// Closes what it holds.
+class descriptor {
+public:
+  explicit descriptor(int fd) : fd_(fd) {
+    if (fd < 0)
+      throw std::runtime_error("no descriptor is left for a loop of transfers");
+  }
+  descriptor(const descriptor&) = delete;
+  descriptor& operator=(const descriptor&) = delete;
+  ~descriptor() {
+    ::close(fd_);
+  }
+  int get() const noexcept {
+    return fd_;
+  }
+
+private:
+  int fd_;
+};
 
 /// A transfer that was given up may leave its connection to the next one: SMTP
 /// does while the answer to a message is still to come, which would be taken
@@ -63,12 +87,12 @@ struct curl_loop::impl {
     host* at = nullptr;
     easy_handle easy;
     deadlines::iterator waits_until;
-    const std::atomic<bool>* stopping = nullptr;
-    bool cancelled = false;
     bool started = false;
     bool once = false;
     char error[CURL_ERROR_SIZE] = {};
   };
+
+  using entry_map = std::unordered_map<ticket, std::unique_ptr<entry>>;
 
   struct host {
     std::string key;
@@ -89,9 +113,16 @@ struct curl_loop::impl {
   };
 
   explicit impl(curl_loop_options given)
-    : options(given), multi(curl_multi_init()) {
+    : options(given), sockets(epoll_create1(EPOLL_CLOEXEC)), woken(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      multi(curl_multi_init()) {
     if (!multi)
       throw std::runtime_error("libcurl has no multi handle to give");
+    if (!watch(EPOLL_CTL_ADD, woken.get(), EPOLLIN))
+      throw std::runtime_error("a loop of transfers cannot be woken");
+    curl_multi_setopt(multi.get(), CURLMOPT_SOCKETFUNCTION, &impl::on_socket);
+    curl_multi_setopt(multi.get(), CURLMOPT_SOCKETDATA, this);
+    curl_multi_setopt(multi.get(), CURLMOPT_TIMERFUNCTION, &impl::on_timer);
+    curl_multi_setopt(multi.get(), CURLMOPT_TIMERDATA, this);
     curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS,
                       static_cast<long>(options.max_idle_connections));
     // One request, one connection: see transfer::send_once.
@@ -101,7 +132,9 @@ struct curl_loop::impl {
   // -- any thread ------------------------------------------------------------
 
   void wake() {
-    curl_multi_wakeup(multi.get());
+    const std::uint64_t one = 1;
+    // It fails only when the loop is to wake already.
+    [[maybe_unused]] const auto written = ::write(woken.get(), &one, sizeof one);
   }
 
   // -- libcurl's callbacks ---------------------------------------------------
@@ -114,10 +147,32 @@ struct curl_loop::impl {
     return CURL_PREREQFUNC_OK;
   }
 
-  static int on_progress(void* data, curl_off_t, curl_off_t, curl_off_t,
-                         curl_off_t) {
-    auto& e = *static_cast<entry*>(data);
-    return e.cancelled || e.stopping->load(std::memory_order_relaxed) ? 1 : 0;
+  /// A socket that cannot be watched ends its transfer by the time limit.
+  static int on_socket(CURL*, curl_socket_t socket, int what, void* data, void*) {
+    auto& self = *static_cast<impl*>(data);
+    if (what == CURL_POLL_REMOVE) {
+      self.watch(EPOLL_CTL_DEL, socket, 0);
+      return 0;
+    }
+    const auto events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
+    if (!self.watch(EPOLL_CTL_MOD, socket, events))
+      self.watch(EPOLL_CTL_ADD, socket, events);
+    return 0;
+  }
+
+  static int on_timer(CURLM*, long milliseconds, void* data) {
+    auto& self = *static_cast<impl*>(data);
+    self.act_at.reset();
+    if (milliseconds >= 0)
+      self.act_at = clock::now() + std::chrono::milliseconds{milliseconds};
+    return 0;
+  }
+
+  bool watch(int how, curl_socket_t socket, std::uint32_t events) {
+    epoll_event event{};
+    event.events = events;
+    event.data.fd = socket;
+    return epoll_ctl(sockets.get(), how, socket, &event) == 0;
   }
 
   // -- the loop's thread -----------------------------------------------------
@@ -131,17 +186,47 @@ struct curl_loop::impl {
     for (;;) {
       const bool ends = take_inbox();
       if (ends)
-        abandon_waiting();
+        abandon_all();
       fire_timers(ends);
       expire_waiting();
       admit();
-      int running = 0;
-      curl_multi_perform(multi.get(), &running);
+      if (act_at && *act_at <= clock::now())
+        act_in_time();
       const bool any_ended = collect();
       if (ends && all_gone())
         return;
-      if (!any_ended)
-        curl_multi_poll(multi.get(), nullptr, 0, poll_time(), nullptr);
+      if (!any_ended) {
+        act_on_sockets();
+        // Before anything is cancelled: what has ended has ended.
+        collect();
+      }
+    }
+  }
+
+  void act_in_time() {
+    act_at.reset();
+    int left = 0;
+    curl_multi_socket_action(multi.get(), CURL_SOCKET_TIMEOUT, 0, &left);
+    // A time that it has told once it does not tell again.
+    long wait = -1;
+    if (!act_at && curl_multi_timeout(multi.get(), &wait) == CURLM_OK)
+      on_timer(multi.get(), wait, this);
+  }
+
+  void act_on_sockets() {
+    std::array<epoll_event, 64> events;
+    const auto count = epoll_wait(sockets.get(), events.data(), static_cast<int>(events.size()), poll_time());
+    for (int i = 0; i < count; ++i) {
+      const auto& event = events[static_cast<std::size_t>(i)];
+      if (event.data.fd == woken.get()) {
+        std::uint64_t times = 0;
+        [[maybe_unused]] const auto taken = ::read(woken.get(), &times, sizeof times);
+        continue;
+      }
+      // An error alone: libcurl looks for itself.
+      const int what = (event.events & EPOLLIN ? CURL_CSELECT_IN : 0) | (event.events & EPOLLOUT ? CURL_CSELECT_OUT : 0);
+      int left = 0;
+      curl_multi_socket_action(multi.get(), event.data.fd, what, &left);
     }
   }
 
@@ -176,7 +261,6 @@ struct curl_loop::impl {
     auto e = std::make_unique<entry>();
     e->id = a.id;
     e->what = std::move(a.what);
-    e->stopping = &stopping;
     auto& h = hosts[e->what->host_key()];
     if (h.key.empty())
       h.key = e->what->host_key();
@@ -198,12 +282,9 @@ struct curl_loop::impl {
     auto i = entries.find(id);
     if (i == entries.end())
       return;
-    auto& e = *i->second;
-    if (e.easy) { // on_progress ends it
-      if (!e.cancelled)
-        ++cancelling;
-      e.cancelled = true;
-    } else
+    if (i->second->easy)
+      end_running(i, CURLE_ABORTED_BY_CALLBACK, "cancelled");
+    else
       end_waiting(id, transfer_report::end::cancelled, "cancelled");
   }
 
@@ -217,10 +298,12 @@ struct curl_loop::impl {
     finish(std::move(e), {how, CURLE_OK, false, std::move(why), nullptr});
   }
 
-  void abandon_waiting() {
+  void abandon_all() {
     while (!waiting.empty())
       end_waiting(waiting.begin()->second, transfer_report::end::cancelled,
                   "the program stops");
+    while (!entries.empty())
+      end_running(entries.begin(), CURLE_ABORTED_BY_CALLBACK, "the program stops");
   }
 
   void expire_waiting() {
@@ -284,12 +367,10 @@ struct curl_loop::impl {
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, e.error);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, &e);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, &impl::on_progress);
-    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &e);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &impl::on_start);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, &e);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, e.once ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, e.once ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
                      std::max<long>(1, static_cast<long>(left.count())));
     auto ready = e.what->prepare(easy);
@@ -305,8 +386,6 @@ struct curl_loop::impl {
     ++running;
     ++e.at->running;
   }
-
-  using entry_map = std::unordered_map<ticket, std::unique_ptr<entry>>;
 
   /// A transfer that was not begun.
   void give_back(entry_map::iterator i, transfer_report::end how, std::string why) {
@@ -324,33 +403,34 @@ struct curl_loop::impl {
         continue;
       any = true;
       const auto code = message->data.result;
-      auto* easy = message->easy_handle;
       char* owner = nullptr;
-      curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
-      const auto id = reinterpret_cast<entry*>(owner)->id;
-      if (code == CURLE_OPERATION_TIMEDOUT || code == CURLE_ABORTED_BY_CALLBACK)
-        hang_up(easy);
-      curl_multi_remove_handle(multi.get(), easy);
-      auto i = entries.find(id);
-      auto e = std::move(i->second);
-      entries.erase(i);
-      --running;
-      --e->at->running;
-      if (e->cancelled)
-        --cancelling;
-      const bool aborted = code != CURLE_OK && (e->cancelled || stopping);
-      transfer_report report;
-      report.how = code == CURLE_OK ? transfer_report::end::completed
-                   : aborted        ? transfer_report::end::cancelled
-                                    : transfer_report::end::failed;
-      report.code = code;
-      report.started = e->started;
-      report.easy = easy;
-      if (code != CURLE_OK)
-        report.detail = e->error[0] ? e->error : curl_easy_strerror(code);
-      finish(std::move(e), report);
+      curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
+      end_running(entries.find(reinterpret_cast<entry*>(owner)->id), code, {});
     }
     return any;
+  }
+
+  /// `why`: it was cancelled, and `code` is ours.
+  void end_running(entry_map::iterator i, CURLcode code, std::string why) {
+    auto e = std::move(i->second);
+    entries.erase(i);
+    auto* easy = e->easy.get();
+    if (code == CURLE_OPERATION_TIMEDOUT || code == CURLE_ABORTED_BY_CALLBACK)
+      hang_up(easy);
+    curl_multi_remove_handle(multi.get(), easy);
+    --running;
+    --e->at->running;
+    transfer_report report;
+    report.how = !why.empty()       ? transfer_report::end::cancelled
+                 : code == CURLE_OK ? transfer_report::end::completed
+                                    : transfer_report::end::failed;
+    report.code = code;
+    report.started = e->started;
+    report.easy = easy;
+    report.detail = std::move(why);
+    if (report.detail.empty() && code != CURLE_OK)
+      report.detail = e->error[0] ? e->error : curl_easy_strerror(code);
+    finish(std::move(e), report);
   }
 
   void finish(std::unique_ptr<entry> e, const transfer_report& report) {
@@ -379,11 +459,9 @@ struct curl_loop::impl {
   }
 
   int poll_time() {
-    // libcurl asks on_progress only when it turns to a transfer.
-    const bool aborting = cancelling > 0 || stopping;
-    auto until = clock::now()
-                 + (aborting ? std::chrono::milliseconds{20}
-                             : std::chrono::milliseconds{60'000});
+    auto until = clock::now() + std::chrono::milliseconds{60'000};
+    if (act_at)
+      until = std::min(until, *act_at);
     if (!waiting.empty())
       until = std::min(until, waiting.begin()->first);
     if (!pending_timers.empty())
@@ -394,10 +472,13 @@ struct curl_loop::impl {
   }
 
   const curl_loop_options options;
+  /// libcurl's sockets, and `woken`.
+  const descriptor sockets;
+  const descriptor woken;
   multi_handle multi;
 
   std::mutex mutex;
-  std::atomic<bool> stopping{false}; // written under the mutex
+  bool stopping = false;
   ticket last_ticket = 0;
   std::size_t unfinished = 0;
   std::vector<arrival> inbox;
@@ -411,7 +492,8 @@ struct curl_loop::impl {
   deadlines waiting;
   std::multimap<clock::time_point, std::function<void(bool)>> pending_timers;
   std::size_t running = 0;
-  std::size_t cancelling = 0;
+  /// When libcurl wants to act whatever its sockets do.
+  std::optional<clock::time_point> act_at;
 
   std::mutex stop_mutex;
   std::thread thread;

@@ -63,8 +63,8 @@ public:
   /// own and a second start is aborted.
   virtual bool send_once() const noexcept = 0;
 
-  /// Sets the protocol's options. Time-out, signal, proxy, error-buffer,
-  /// progress and private-pointer options belong to the loop.
+  /// Sets the protocol's options. Time-out, signal, proxy, error-buffer and
+  /// private-pointer options belong to the loop.
   virtual result<done> prepare(CURL* easy) = 0;
 
   /// Called exactly once.

@@ -65,6 +65,7 @@ struct publish_desk_state {
   static inline const char* name = "carillon.publish_desk";
 
   engine_context_ptr context;
+  job_feed_actor feed;
   desk_lane<plan_order> plans;
   desk_lane<record_order> records;
   bool flush_pending = false;
@@ -135,7 +136,16 @@ void carry_out(self_pointer self, const desk_batch<plan_order>& batch, Then then
     std::move(then), db_lane::urgent);
 }
 
-void fill_in(desk_batch<plan_order>& batch, plan_answers answers) {
+/// What was committed has made jobs. The desk says so, since a publisher may
+/// have ended meanwhile.
+void pass_on_hints(self_pointer self, bool any) {
+  if (any)
+    self->send(self->state.feed, atom::hint_v, std::int64_t{0});
+}
+
+void fill_in(self_pointer self, desk_batch<plan_order>& batch, plan_answers answers) {
+  pass_on_hints(self, std::any_of(answers.begin(), answers.end(),
+                                  [](const publish_plan& plan) { return !plan.after_commit.empty(); }));
   for (std::size_t i = 0; i < batch.size(); ++i)
     batch[i].order->answer = std::move(answers.at(i));
 }
@@ -156,10 +166,10 @@ void carry_out(self_pointer self, const desk_batch<record_order>& batch, Then th
     std::move(then));
 }
 
-/// One of them passes on what was committed: it is one hint for all.
-void fill_in(desk_batch<record_order>& batch, recorded_outcomes answers) {
+void fill_in(self_pointer self, desk_batch<record_order>& batch, const recorded_outcomes& answers) {
+  pass_on_hints(self, !answers.after_commit.empty());
   for (std::size_t i = 0; i < batch.size(); ++i)
-    batch[i].order->answer = publish_progress{answers.settled.at(i), i == 0 ? std::move(answers.after_commit) : hints{}};
+    batch[i].order->answer = answers.settled.at(i);
 }
 
 template <class Order>
@@ -181,7 +191,7 @@ void next_part(self_pointer self, const desk_round_ptr<Order>& round) {
   carry_out(self, round->current, [self, round](auto outcome) {
     auto part = std::exchange(round->current, {});
     if (outcome) {
-      fill_in(part, std::move(*outcome));
+      fill_in(self, part, std::move(*outcome));
       for (auto& one : part)
         one.promise.deliver(atom::done_v);
     } else if (const auto& why = outcome.error();
@@ -240,8 +250,9 @@ caf::typed_response_promise<atom::done> accept(self_pointer self, const std::sha
   return promise;
 }
 
-publish_desk_actor::behavior_type publish_desk(self_pointer self, engine_context_ptr context) {
+publish_desk_actor::behavior_type publish_desk(self_pointer self, engine_context_ptr context, job_feed_actor feed) {
   self->state.context = std::move(context);
+  self->state.feed = std::move(feed);
   return {
     [self](atom::run, const plan_order_ptr& order) -> caf::result<atom::done> { return accept(self, order); },
     [self](atom::run, const record_order_ptr& order) -> caf::result<atom::done> { return accept(self, order); },
@@ -266,8 +277,8 @@ publish_desk_actor::behavior_type publish_desk(self_pointer self, engine_context
 
 } // namespace
 
-publish_desk_actor spawn_publish_desk(caf::actor_system& system, engine_context_ptr context) {
-  return system.spawn(publish_desk, std::move(context));
+publish_desk_actor spawn_publish_desk(caf::actor_system& system, engine_context_ptr context, job_feed_actor feed) {
+  return system.spawn(publish_desk, std::move(context), std::move(feed));
 }
 
 } // namespace carillon

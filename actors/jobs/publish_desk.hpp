@@ -5,6 +5,6 @@
 
 namespace carillon {
 
-publish_desk_actor spawn_publish_desk(caf::actor_system& system, engine_context_ptr context);
+publish_desk_actor spawn_publish_desk(caf::actor_system& system, engine_context_ptr context, job_feed_actor feed);
 
 } // namespace carillon

@@ -85,7 +85,7 @@ void start_engine(self_pointer self) {
   state.preparer = spawn_media_preparer(system, state.context);
   state.sweep = spawn_publish_sweep(system, state.context, state.feed, state.preparer);
   state.scheduler = spawn_scheduler(system, state.context, state.feed);
-  state.desk = spawn_publish_desk(system, state.context);
+  state.desk = spawn_publish_desk(system, state.context, state.feed);
   state.region = spawn_region(system, state.context, state.feed, state.sweep, state.desk);
   self->send(state.feed, atom::configure_v, caf::actor_cast<caf::strong_actor_ptr>(state.region));
   state.ownership = spawn_ownership(system, state.context, state.feed, state.region, state.sweep,

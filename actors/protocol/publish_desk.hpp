@@ -26,12 +26,13 @@ struct record_order {
   std::shared_ptr<const result<public_post>> said;
   std::chrono::milliseconds latency{};
   std::chrono::steady_clock::time_point expires;
-  result<publish_progress> answer{failure{errc::transient, "not recorded", {}, {}}};
+  /// Whether its post is settled.
+  result<bool> answer{failure{errc::transient, "not recorded", {}, {}}};
 };
 using record_order_ptr = std::shared_ptr<record_order>;
 
 /// Fills in the order's `answer` and replies, once, whatever becomes of the
-/// database. Orders that fail together are tried in halves, so that the one to
+/// database; the feed hears of jobs that were made. Orders that fail together are tried in halves, so that the one to
 /// blame fails alone; not those whose fate is unknown (errc::outcome_unknown) or
 /// whose node is fenced out (errc::cancelled).
 using publish_desk_actor = protocol<

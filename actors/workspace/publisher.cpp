@@ -72,11 +72,6 @@ void finish(self_pointer self, const run_ptr& r, job_report::kind how, std::stri
     resume(self, [self] { start_next(self); });
 }
 
-void pass_on(self_pointer self, const hints& committed) {
-  if (!committed.empty())
-    self->send(self->state.feed, atom::hint_v, std::int64_t{0});
-}
-
 void one_done(self_pointer self, const run_ptr& r, bool settled) {
   if (--r->pending > 0)
     return;
@@ -112,17 +107,16 @@ void record(self_pointer self, heard what) {
   order->said = what.said;
   order->latency = what.latency;
   order->expires = lease_clock::steady::now() + self->state.context->settings.database_timeout;
-  ask_desk(self, std::move(order), [self, what = std::move(what)](result<publish_progress> recorded) mutable {
-    if (recorded) {
-      pass_on(self, recorded->after_commit);
-      one_done(self, what.of, recorded->settled);
-    } else if (passes_by_itself(recorded.error()) && what.tries < most_writes) {
+  ask_desk(self, std::move(order), [self, what = std::move(what)](result<bool> settled) mutable {
+    if (settled) {
+      one_done(self, what.of, *settled);
+    } else if (passes_by_itself(settled.error()) && what.tries < most_writes) {
       ++what.tries;
       resume_later(self, retry_write_after, [self, what] { record(self, what); });
     } else {
       self->state.context->log->error("outcome-not-recorded", {{"job", to_string(what.of->job->work().id)},
                                                                {"attempt", to_string(what.attempt)},
-                                                               {"error", recorded.error().detail}});
+                                                               {"error", settled.error().detail}});
       one_done(self, what.of, false);
     }
   });
@@ -194,8 +188,8 @@ void record_check(self_pointer self, const run_ptr& r, attempt_id attempt,
       return db.publishing().record_check(job->owner, job->work(), attempt, *seen, age, rules);
     },
     [self, r](result<publish_progress> progress) {
-      if (progress)
-        pass_on(self, progress->after_commit);
+      if (progress && !progress->after_commit.empty())
+        self->send(self->state.feed, atom::hint_v, std::int64_t{0});
       one_done(self, r, progress && progress->settled);
     });
 }
@@ -224,7 +218,6 @@ void check(self_pointer self, const run_ptr& r, planned_check planned) {
 
 void carry_out(self_pointer self, const run_ptr& r, publish_plan planned,
                lease_clock::steady::time_point deadline) {
-  pass_on(self, planned.after_commit);
   if (planned.settled) {
     finish(self, r, job_report::kind::concluded);
     return;

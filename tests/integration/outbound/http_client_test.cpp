@@ -9,6 +9,7 @@
 
 #include "tests/integration/outbound/waiting.hpp"
 #include "tests/support/mail_server.hpp"
+#include "tests/support/process.hpp"
 #include "tests/support/scratch_folder.hpp"
 #include "tests/support/scripted_server.hpp"
 
@@ -354,6 +355,20 @@ TEST_F(HttpClientTest, ConnectionsAreKeptForReads) {
   for (int i = 0; i < 5; ++i)
     EXPECT_EQ(send(request("GET", server.url())).status, 200);
   EXPECT_EQ(server.connections(), 1);
+}
+
+TEST_F(HttpClientTest, TheConnectionOfAPostIsNotKept) {
+  std::atomic<int> ended{0};
+  scripted_server server{[&](scripted_exchange& e) {
+    for (scripted_request q; e.receive(q);)
+      e.send(http_answer(200));
+    ++ended;
+  }};
+  for (int i = 1; i <= 5; ++i) {
+    EXPECT_EQ(send(request("POST", server.url())).status, 200);
+    EXPECT_TRUE(test::eventually([&] { return ended == i; })) << "nobody could use it again";
+  }
+  EXPECT_EQ(server.connections(), 5);
 }
 
 TEST_F(HttpClientTest, ProxiesOfTheEnvironmentAreNotAsked) {

@@ -58,20 +58,24 @@ protected:
                                 .queue_limit = 100,
                                 .make_store = [this] { return std::make_unique<test::publishing_only>(store); },
                                 .log = &log});
-    desk = spawn_publish_desk(system, context);
+    desk = spawn_publish_desk(system, context,
+                              caf::actor_cast<job_feed_actor>(caf::actor_cast<caf::strong_actor_ptr>(feed)));
   }
   ~PublishDeskTest() override {
     caf::anon_send_exit(desk, caf::exit_reason::user_shutdown);
     context->databases = {};
   }
 
-  plan_order_ptr ask(const std::string& name, std::int64_t incarnation = 1, std::chrono::seconds within = 60s) {
+  static running_job_ptr job_named(const std::string& name, std::int64_t incarnation = 1) {
     auto work = std::make_shared<job>();
     work->id = job_id::make();
     work->workspace = workspace_id::make();
     work->payload = name;
+    return std::make_shared<const running_job>(running_job{{"a", incarnation}, work, 1});
+  }
+  plan_order_ptr ask(const std::string& name, std::int64_t incarnation = 1, std::chrono::seconds within = 60s) {
     auto order = std::make_shared<plan_order>();
-    order->job = std::make_shared<const running_job>(running_job{{"a", incarnation}, work, 1});
+    order->job = job_named(name, incarnation);
     order->call_timeout = 30s;
     order->expires = std::chrono::steady_clock::now() + within;
     pending.push_back(caller->request(desk, desk_patience, atom::run_v, order));
@@ -103,6 +107,7 @@ protected:
   caf::actor_system_config config;
   caf::actor_system system{config};
   caf::scoped_actor caller{system};
+  caf::scoped_actor feed{system};
   publish_desk_actor desk;
   using response = decltype(caller->request(desk, desk_patience, atom::run_v, plan_order_ptr{}));
   std::vector<response> pending;
@@ -198,6 +203,21 @@ TEST_F(PublishDeskTest, WhatMayHaveHappenedAndWhatIsFencedOutIsNotTriedAgain) {
       EXPECT_EQ(order->answer.error().code, code);
     EXPECT_EQ(store.planned().size() - before, 4u);
   }
+}
+
+TEST_F(PublishDeskTest, TheFeedHearsOfJobsThatWereMadeAlsoWhenWhoeverAskedHasEnded) {
+  auto asking = std::make_unique<caf::scoped_actor>(system);
+  auto order = std::make_shared<record_order>();
+  order->job = job_named("its publisher ends");
+  order->attempt = attempt_id::make();
+  order->said = std::make_shared<const result<public_post>>(public_post{});
+  order->expires = std::chrono::steady_clock::now() + 60s;
+  (*asking)->send(desk, atom::run_v, order);
+  asking.reset();
+  bool heard = false;
+  feed->receive([&](atom::hint, std::int64_t in) { heard = in == 0; }, caf::after(desk_patience) >> [] {});
+  EXPECT_TRUE(heard);
+  EXPECT_THAT(store.records(), SizeIs(1));
 }
 
 TEST_F(PublishDeskTest, OrdersOfTwoLivesOfTheNodeShareNoTransaction) {

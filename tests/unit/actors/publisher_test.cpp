@@ -98,7 +98,7 @@ protected:
                                 .make_store = [this] { return std::make_unique<test::publishing_only>(store); },
                                 .log = &log});
     const auto me = caf::actor_cast<caf::strong_actor_ptr>(engine);
-    desk = spawn_publish_desk(system, context);
+    desk = spawn_publish_desk(system, context, caf::actor_cast<job_feed_actor>(me));
     publisher = spawn_publisher(system, context, caf::actor_cast<workspace_actor>(me),
                                 caf::actor_cast<job_feed_actor>(me), desk);
   }

@@ -68,7 +68,7 @@ public:
     records_.push_back(asked);
     if (auto f = record_fails(asked))
       return std::move(*f);
-    return recorded_outcomes{std::vector<bool>(outcomes.size(), true), {}};
+    return recorded_outcomes{std::vector<bool>(outcomes.size(), true), {{hint::subject::job_ready, {}, {}}}};
   }
 
   result<started_posts> start_due(const node_identity&, const shard_list&, int) override {

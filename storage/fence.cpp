@@ -6,10 +6,7 @@ namespace carillon::storage {
 
 namespace {
 
-constexpr auto lock_incarnation = R"sql(
-  SELECT 1 FROM carillon.node_incarnations
-  WHERE node = $1 AND incarnation = $2 AND ended_at IS NULL FOR SHARE
-)sql";
+constexpr auto lock_incarnation = "SELECT 1 " CARILLON_FENCE;
 
 } // namespace
 

@@ -7,6 +7,11 @@
 #include "domain/ownership.hpp"
 #include "domain/result.hpp"
 
+/// The fence, for a statement that does more with it: $1 the node, $2 the
+/// incarnation, no row when it was ended.
+#define CARILLON_FENCE \
+  "FROM carillon.node_incarnations WHERE node = $1 AND incarnation = $2 AND ended_at IS NULL FOR SHARE"
+
 namespace carillon::storage {
 
 /// Holds this incarnation's row FOR SHARE until the transaction ends: while

@@ -114,6 +114,7 @@ constexpr auto conclude_runs_in_place
 constexpr std::size_t long_list = 9;
 constexpr auto force_own_plan = "force_custom_plan";
 constexpr auto force_kept_plan = "force_generic_plan";
+constexpr auto plan_as_usual = "auto";
 constexpr auto plan_each_time = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)";
 
 constexpr auto conclude_one
@@ -182,8 +183,16 @@ constexpr auto select_hinted = R"sql(
 // is as good as another; asked to sort rather than to read in order, the planner
 // went through all of the workspaces' index, with all that is dead in it. So
 // sorting is out of the question while these reads are planned.
+// The read changes nothing but its manifests, so its commit does not wait for
+// the disk (see wait_for_disk). A manifest lost because the database crashed
+// within the same second leaves its jobs due as they were; should the node die
+// then too, they are taken without suspicion.
 constexpr auto begin_reading
-  = "SELECT now(), set_config('enable_sort', 'off', true), set_config('plan_cache_mode', $1, true)";
+  = "SELECT now(), set_config('enable_sort', 'off', true), set_config('plan_cache_mode', $3, true),"
+    "  set_config('synchronous_commit', 'off', true) " CARILLON_FENCE;
+
+// As the session has it: for the manifest of a suspect.
+constexpr auto wait_for_disk = "SET LOCAL synchronous_commit TO DEFAULT";
 
 // NULL when nothing waits: greatest() passes over a NULL.
 constexpr auto select_next_due = R"sql(
@@ -197,25 +206,20 @@ constexpr auto select_next_due = R"sql(
     ORDER BY j.run_at, j.id LIMIT 1) AS j
 )sql";
 
-// The read changes nothing else, so its commit waits for the disk only where
-// a suspect is among the jobs. A manifest lost otherwise, because the database
-// crashed within the same second, leaves its jobs due as they were; should the
-// node die then too, they are taken without suspicion.
-constexpr auto insert_manifest = R"sql(
-  INSERT INTO carillon.job_manifests (incarnation, batch, job_ids)
-  SELECT $1, $2, $3::uuid[]
-  FROM set_config('synchronous_commit',
-                  CASE WHEN $4 THEN current_setting('synchronous_commit') ELSE 'off' END, true)
-)sql";
+constexpr auto insert_manifest
+  = "INSERT INTO carillon.job_manifests (incarnation, batch, job_ids) VALUES ($1, $2, $3::uuid[])";
 
 constexpr auto insert_suspects_manifests = R"sql(
   INSERT INTO carillon.job_manifests (incarnation, batch, job_ids)
   SELECT $1, $2 + n - 1, ARRAY[id] FROM unnest($3::uuid[]) WITH ORDINALITY AS s (id, n)
 )sql";
 
-constexpr auto delete_manifests = R"sql(
-  DELETE FROM carillon.job_manifests WHERE incarnation = $1 AND batch = ANY($2::bigint[])
-)sql";
+// With the fence, the manifests that end and the way to plan what follows.
+constexpr auto begin_conclusion
+  = "WITH held AS (SELECT incarnation " CARILLON_FENCE "),"
+    "  ended AS (DELETE FROM carillon.job_manifests m USING held"
+    "            WHERE m.incarnation = held.incarnation AND m.batch = ANY($3::bigint[])) "
+    "SELECT set_config('plan_cache_mode', $4, true) FROM held";
 
 constexpr auto postpone = R"sql(
   UPDATE carillon.jobs SET run_at = clock_timestamp() + $2 * interval '1 millisecond', updated_at = now()
@@ -498,13 +502,14 @@ void read_parked(pqxx::work& tx, const due_query& query, const std::string& shar
 
 /// Those of one revision. Whoever was moved since it was read is found by its
 /// id; whoever was enqueued again runs once more.
-void conclude_succeeded(pqxx::transaction_base& tx, int revision, const std::vector<const job_report*>& runs) {
+void conclude_succeeded(pqxx::transaction_base& tx, int revision, const std::vector<const job_report*>& runs,
+                        bool planned_each_time) {
   const auto ids = binary_ids(runs, [](const job_report* run) { return run->id; });
   const std::string state{to_string(job_state::succeeded)};
   binary_array places{element_type::tid, runs.size()};
   for (const auto* run : runs)
     places.add_place(static_cast<std::uint32_t>(run->place >> 16), static_cast<std::uint16_t>(run->place & 0xffff));
-  if (runs.size() >= long_list)
+  if (runs.size() >= long_list && !planned_each_time)
     exec_planned(tx, plan_each_time);
   auto gone = static_cast<std::size_t>(
     exec_planned(tx, conclude_runs_in_place, ids, state, revision, places.param()).affected_rows());
@@ -664,11 +669,12 @@ void append_job_error(pqxx::transaction_base& tx, job_id id, const std::string& 
 
 result<due_jobs> job_repository::take_due(const node_identity& me, const due_query& query) {
   return db_.transact("take-due-jobs", [&](pqxx::work& tx) -> result<due_jobs> {
-    if (!hold_fence(tx, me))
+    const auto* const mode = query.parked.size() < long_list ? force_kept_plan : force_own_plan;
+    const auto held = exec_planned(tx, begin_reading, me.node, me.incarnation, mode);
+    if (held.empty())
       return fenced_out(me);
     due_jobs out;
-    const auto* const mode = query.parked.size() < long_list ? force_kept_plan : force_own_plan;
-    const auto now = read_instant(exec_planned(tx, begin_reading, mode)[0][0]);
+    const auto now = read_instant(held[0][0]);
     const auto shards = shard_bits(query.shards);
     const auto kinds = text_array(query.kinds);
     std::vector<job> found;
@@ -699,13 +705,14 @@ result<due_jobs> job_repository::take_due(const node_identity& me, const due_que
     }
     job_batch common;
     common.jobs = std::move(found);
-    if (!suspects.empty())
+    if (!suspects.empty()) {
+      tx.exec(wait_for_disk);
       exec_planned(tx, insert_suspects_manifests, me.incarnation, query.first_batch, uuid_array(suspects));
+    }
     if (!common.jobs.empty()) {
       common.number = number;
       exec_planned(tx, insert_manifest, me.incarnation, common.number,
-                     binary_ids(common.jobs, [](const job& j) { return j.id; }),
-                     !suspects.empty());
+                     binary_ids(common.jobs, [](const job& j) { return j.id; }));
       out.batches.push_back(std::move(common));
     }
     if (out.complete) {
@@ -721,7 +728,13 @@ result<concluded_jobs> job_repository::conclude(const node_identity& me,
                                                 const std::vector<job_report>& reports,
                                                 const std::vector<std::int64_t>& finished) {
   return db_.transact("conclude-jobs", [&](pqxx::work& tx) -> result<concluded_jobs> {
-    if (!hold_fence(tx, me))
+    const bool many_succeeded
+      = reports.size() >= long_list && std::all_of(reports.begin(), reports.end(), [](const job_report& r) {
+          return r.how == job_report::kind::succeeded;
+        });
+    if (exec_planned(tx, begin_conclusion, me.node, me.incarnation, number_array(finished),
+                     many_succeeded ? force_own_plan : plan_as_usual)
+          .empty())
       return fenced_out(me);
     concluded_jobs out;
     std::map<int, std::vector<const job_report*>> succeeded;
@@ -759,9 +772,7 @@ result<concluded_jobs> job_repository::conclude(const node_identity& me,
       }
     }
     for (const auto& [revision, runs] : succeeded)
-      conclude_succeeded(tx, revision, runs);
-    if (!finished.empty())
-      exec_planned(tx, delete_manifests, me.incarnation, number_array(finished));
+      conclude_succeeded(tx, revision, runs, many_succeeded);
     return out;
   });
 }

@@ -122,6 +122,8 @@ struct job_feed_state {
   std::optional<job_id> alone;
 
   std::vector<job_report> reports;
+  /// By batch, how many of its jobs these are.
+  std::map<std::int64_t, std::size_t> reported;
   std::vector<std::int64_t> finished;
   bool flush_pending = false;
   /// Conclusions under way.
@@ -399,6 +401,13 @@ void write_conclusions(self_pointer self) {
   // that no read can hand them out again.
   auto reports = std::make_shared<std::vector<job_report>>(std::move(state.reports));
   state.reports.clear();
+  // A batch of which nothing else is left ends with them.
+  for (const auto& [number, jobs] : std::exchange(state.reported, {}))
+    if (const auto batch = state.open_batches.find(number);
+        batch != state.open_batches.end() && batch->second == jobs) {
+      state.finished.push_back(number);
+      state.open_batches.erase(batch);
+    }
   auto finished = std::make_shared<std::vector<std::int64_t>>(std::move(state.finished));
   state.finished.clear();
   std::vector<std::shared_ptr<const job>> abandonable;
@@ -480,6 +489,7 @@ void accept_report(self_pointer self, run_report said, time_point now) {
     return;
   }
   i->second.reported = true;
+  ++state.reported[i->second.batch];
   if (report.how == job_report::kind::retry)
     state.context->log->warn("job-failed", {{"job", to_string(report.id)},
                                             {"kind", work.kind},
@@ -987,6 +997,7 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       state.in_hand.clear();
       state.open_batches.clear();
       state.reports.clear();
+      state.reported.clear();
       state.finished.clear();
       state.running = 0;
       reset_reading(state);

@@ -76,18 +76,27 @@ public:
       if (std::find(query.hinted.begin(), query.hinted.end(), row.workspace) != query.hinted.end() && is_wanted(row))
         batch.jobs.push_back(row);
     out.complete = read < query.limit;
+    for (const auto& row : batch.jobs)
+      open[batch.number].insert(row.id);
     if (!batch.jobs.empty())
       out.batches.push_back(std::move(batch));
     return out;
   }
   result<concluded_jobs> conclude(const node_identity&, const std::vector<job_report>& reports,
-                                  const std::vector<std::int64_t>&) override {
+                                  const std::vector<std::int64_t>& finished) override {
     ++conclusions;
     if (broken)
       return failure{errc::transient, "no database", {}, {}};
-    for (const auto& report : reports)
+    for (const auto& report : reports) {
       if (report.how == job_report::kind::succeeded)
         rows.erase(report.id);
+      for (auto& [number, jobs] : open)
+        jobs.erase(report.id);
+    }
+    for (const auto number : finished) {
+      ended_too_early = ended_too_early || !open[number].empty();
+      open.erase(number);
+    }
     return concluded_jobs{};
   }
   result<std::vector<job>> adopt(const node_identity&, const shard_list&, int) override {
@@ -125,6 +134,9 @@ public:
 
   /// Ids sort as they were made.
   std::map<job_id, job> rows;
+  /// Manifests, and what of each is not concluded.
+  std::map<std::int64_t, std::set<job_id>> open;
+  bool ended_too_early = false;
   int conclusions = 0;
   int adoptions = 0;
   int reads = 0;
@@ -343,6 +355,47 @@ TEST_F(JobFeedTest, AJobStaysInHandUntilItsOwnConclusionIsThroughThoughALaterOne
   EXPECT_EQ(handed_out.size(), 8u) << "the first four are still in hand";
   let_through(concluding);
   EXPECT_TRUE(queue.rows.empty());
+}
+
+TEST_F(JobFeedTest, ABatchEndsInTheTransactionThatConcludesTheLastOfItsJobs) {
+  due(workspace, 3);
+  start(4, 100);
+  report(0, 3);
+  pass(50ms);
+  EXPECT_TRUE(queue.rows.empty());
+  EXPECT_TRUE(queue.open.empty());
+  EXPECT_EQ(queue.conclusions, 1);
+}
+
+TEST_F(JobFeedTest, ABatchWithJobsInAnotherConclusionUnderWayDoesNotEndBeforeIt) {
+  due(workspace, 8);
+  held_names = {concluding};
+  start(4, 100);
+  ASSERT_EQ(handed_out.size(), 8u);
+  report(0, 2);
+  report(2, 4);
+  ASSERT_EQ(under_way(concluding), 2);
+  let_through(concluding, true);
+  held_names.clear();
+  report(6, 2);
+  pass(50ms);
+  let_through(concluding);
+  pass(50ms);
+  EXPECT_FALSE(queue.ended_too_early);
+  EXPECT_TRUE(queue.open.empty());
+}
+
+TEST_F(JobFeedTest, ABatchWhoseConclusionFailedEndsWithTheOneThatSucceeds) {
+  due(workspace, 3);
+  start(4, 100);
+  queue.broken = true;
+  report(0, 3);
+  pass(50ms);
+  EXPECT_FALSE(queue.open.empty());
+  queue.broken = false;
+  pass(1'000ms);
+  EXPECT_FALSE(queue.ended_too_early);
+  EXPECT_TRUE(queue.open.empty());
 }
 
 TEST_F(JobFeedTest, NoMoreThanTwoConclusionsAreUnderWayAndTheNextTakesAllThatIsLeft) {

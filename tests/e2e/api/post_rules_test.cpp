@@ -328,7 +328,7 @@ TEST_F(PostRulesTest, ACancelThatMeetsTheDueInstantWinsWhollyOrNotAtAll) {
     // Texts of their own: equal ones of an account go out one after the other.
     db().exec("UPDATE carillon.posts SET content_text = id::text WHERE id = " + sql_literal(ids.back()));
   }
-  const auto due = db().exec("SELECT clock_timestamp() + interval '1500 milliseconds'");
+  const auto due = db().exec("SELECT clock_timestamp() + interval '4 seconds'");
   for (const auto& id : ids)
     data_of(admin.web.put(posts + "/" + id + "/schedule", {{"scheduled_at", format_precise_time(*parse_time(due))}}));
   EXPECT_TRUE(eventually([&] { return db().exec("SELECT clock_timestamp() >= " + sql_literal(due)) == "t"; }));

@@ -32,9 +32,9 @@ struct record_order {
 using record_order_ptr = std::shared_ptr<record_order>;
 
 /// Fills in the order's `answer` and replies, once, whatever becomes of the
-/// database; the feed hears of jobs that were made. Orders that fail together are tried in halves, so that the one to
-/// blame fails alone; not those whose fate is unknown (errc::outcome_unknown) or
-/// whose node is fenced out (errc::cancelled).
+/// database; the feed hears of jobs that were made. Orders that fail together are
+/// tried in halves, so that the one to blame fails alone; not those whose fate is
+/// unknown (errc::outcome_unknown) or whose node is fenced out (errc::cancelled).
 using publish_desk_actor = protocol<
   answers<atom::run, plan_order_ptr>::with<atom::done>,
   answers<atom::run, record_order_ptr>::with<atom::done>,

@@ -29,7 +29,7 @@ namespace carillon {
 /// Tunables that may change while actors run (hot keys). Each is read when
 /// it is needed.
 struct hot_settings {
-  std::atomic<int> jobs_max_in_flight{2'000};
+  std::atomic<int> jobs_max_in_flight{4'000};
   std::atomic<int> publishing_per_workspace{16};
   std::atomic<std::chrono::milliseconds> passivate_after{std::chrono::milliseconds{60'000}};
   std::atomic<std::chrono::milliseconds> prepare_media_before{std::chrono::milliseconds{600'000}};

@@ -308,8 +308,7 @@ class caf_config final : public caf::actor_system_config {
 public:
   explicit caf_config(const config::settings& all) {
     const auto& s = all.caf;
-    if (s.worker_threads > 0)
-      this->set("scheduler.max-threads", static_cast<size_t>(s.worker_threads));
+    this->set("scheduler.max-threads", s.threads());
     this->set("scheduler.policy", s.scheduler_policy == config::scheduling::sharing
                                     ? caf::atom("sharing")
                                     : caf::atom("stealing"));

@@ -725,7 +725,7 @@ std::vector<key_schema> make_schema() {
       "`json` writes one object a line, `text` is for people."),
 
     CARILLON_KEY(caf, worker_threads,
-      "Threads that run actors; 0 lets CAF decide.").range(0, 256, "threads"),
+      "Threads that run actors; 0: one for each core, two at least.").range(0, 256, "threads"),
     CARILLON_KEY(caf, scheduler_policy,
       "How actors find a thread. `sharing` sleeps when idle, `stealing` "
       "scales with the cores."),

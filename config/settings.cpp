@@ -1,11 +1,17 @@
 #include "config/settings.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <thread>
 
 #include <unistd.h>
 
 namespace carillon::config {
+
+std::size_t caf_settings::threads() const {
+  return worker_threads > 0 ? static_cast<std::size_t>(worker_threads) : std::max(2U, std::thread::hardware_concurrency());
+}
 
 std::string effective_node_name(const settings& s) {
   if (!s.node.name.empty())

@@ -69,8 +69,8 @@ struct ownership_settings {
 };
 
 struct jobs_settings {
-  int batch_size = 500;
-  int max_in_flight = 2'000;
+  int batch_size = 1'000;
+  int max_in_flight = 4'000;
   std::chrono::milliseconds sweep_every{1'000};
   std::chrono::milliseconds conclude_linger{5};
   std::chrono::milliseconds shutdown_grace{20'000};
@@ -203,8 +203,10 @@ struct log_settings {
 };
 
 struct caf_settings {
-  int worker_threads = 0; ///< 0: as many as CAF finds good.
+  int worker_threads = 0; ///< 0: one for each core, two at least.
   scheduling scheduler_policy = scheduling::sharing;
+
+  std::size_t threads() const;
 };
 
 struct settings {

@@ -1,8 +1,10 @@
 #include "domain/ids.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <mutex>
 #include <random>
+#include <utility>
 
 namespace carillon {
 
@@ -61,25 +63,28 @@ uuid make_uuid_v7() {
   return id;
 }
 
-std::optional<uuid> parse_uuid(std::string_view text) noexcept {
-  if (text.size() != 36)
-    return std::nullopt;
+std::optional<uuid> parse_uuid_digits(std::string_view text) noexcept {
   uuid id;
-  std::size_t byte = 0;
-  for (std::size_t i = 0; i < text.size();) {
-    if (i == 8 || i == 13 || i == 18 || i == 23) {
-      if (text[i++] != '-')
-        return std::nullopt;
-      continue;
-    }
-    const auto high = hex_value(text[i]);
-    const auto low = hex_value(text[i + 1]);
+  if (text.size() != 2 * id.bytes.size())
+    return std::nullopt;
+  for (std::size_t byte = 0; byte < id.bytes.size(); ++byte) {
+    const auto high = hex_value(text[2 * byte]);
+    const auto low = hex_value(text[2 * byte + 1]);
     if (high < 0 || low < 0)
       return std::nullopt;
-    id.bytes[byte++] = static_cast<std::uint8_t>(high * 16 + low);
-    i += 2;
+    id.bytes[byte] = static_cast<std::uint8_t>(high * 16 + low);
   }
   return id;
+}
+
+std::optional<uuid> parse_uuid(std::string_view text) noexcept {
+  if (text.size() != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
+    return std::nullopt;
+  std::array<char, 32> digits;
+  auto* out = digits.data();
+  for (const auto& [from, count] : {std::pair{0, 8}, {9, 4}, {14, 4}, {19, 4}, {24, 12}})
+    out = std::copy_n(text.data() + from, count, out);
+  return parse_uuid_digits({digits.data(), digits.size()});
 }
 
 std::string to_string(const uuid& id) {

@@ -28,6 +28,9 @@ uuid make_uuid_v7();
 /// 36 characters, any case, any version; nothing otherwise.
 std::optional<uuid> parse_uuid(std::string_view text) noexcept;
 
+/// The same as 32 digits without hyphens.
+std::optional<uuid> parse_uuid_digits(std::string_view text) noexcept;
+
 std::string to_string(const uuid& id);
 
 /// A UUID that cannot be mistaken for another thing's.

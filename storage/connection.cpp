@@ -115,7 +115,7 @@ pqxx::connection& connection::session() {
             // Every statement has its index. A plan that was made and kept while
             // a table was empty must not go on scanning it when it has filled.
             + "; SET enable_seqscan = off; SET jit = off"
-              "; SET timezone = 'UTC'; SET datestyle = 'ISO'; SET client_encoding = 'UTF8'"
+              "; SET timezone = 'UTC'; SET datestyle = 'ISO'; SET bytea_output = 'hex'; SET client_encoding = 'UTF8'"
               "; SET search_path = carillon, pg_temp");
     if (!options_.role.empty())
       tx.exec_params(take_role, options_.role);

@@ -38,6 +38,8 @@ struct session_options {
 /// The URL with name and time-outs added, for libpq.
 std::string connection_string(const session_options& options);
 
+using snapshot_transaction = pqxx::transaction<pqxx::isolation_level::repeatable_read>;
+
 /// Owned and used by one thread. Connects on first use and again after the
 /// connection broke; nothing is retried by itself.
 class connection {
@@ -55,20 +57,39 @@ public:
   template <class Body>
   auto transact(std::string_view name, Body&& body)
     -> decltype(body(std::declval<pqxx::work&>())) {
-    using outcome = decltype(body(std::declval<pqxx::work&>()));
+    return transact_as<pqxx::work>(name, std::forward<Body>(body));
+  }
+
+  /// The same under REPEATABLE READ: every statement sees what was committed
+  /// before the first one. Transient also when another transaction has changed
+  /// since then what this one wants to lock or change.
+  template <class Body>
+  auto transact_on_snapshot(std::string_view name, Body&& body)
+    -> decltype(body(std::declval<snapshot_transaction&>())) {
+    return transact_as<snapshot_transaction>(name, std::forward<Body>(body));
+  }
+
+  /// Runs `body(pqxx::transaction_base&) -> result<T>`, of one statement that is
+  /// its own transaction: no round trips to begin and to commit. Committed
+  /// whatever `body` answers. Fails as transact; outcome_unknown when the
+  /// connection was lost after it was asked.
+  template <class Body>
+  auto transact_at_once(std::string_view name, Body&& body)
+    -> decltype(body(std::declval<pqxx::transaction_base&>())) {
+    using outcome = decltype(body(std::declval<pqxx::transaction_base&>()));
     std::optional<outcome> out;
-    live_notes notes{options_.live};
+    bool asked = false;
     auto failed = guarded(name, [&](pqxx::connection& session) {
-      pqxx::work tx{session};
+      pqxx::nontransaction tx{session};
+      asked = true;
       out.emplace(body(tx));
-      if (out->has_value())
-        tx.commit();
+      tx.commit();
     });
-    if (failed ? failed->code == errc::outcome_unknown : out->has_value())
-      tell(name, notes);
-    if (failed)
-      return std::move(*failed);
-    return std::move(*out);
+    if (!failed)
+      return std::move(*out);
+    if (asked && !session_)
+      failed->code = errc::outcome_unknown;
+    return std::move(*failed);
   }
 
   /// Runs `body(pqxx::transaction_base&) -> result<T>`, which only reads: no
@@ -100,6 +121,25 @@ public:
   void reset() noexcept;
 
 private:
+  template <class Transaction, class Body>
+  auto transact_as(std::string_view name, Body&& body)
+    -> decltype(body(std::declval<Transaction&>())) {
+    using outcome = decltype(body(std::declval<Transaction&>()));
+    std::optional<outcome> out;
+    live_notes notes{options_.live};
+    auto failed = guarded(name, [&](pqxx::connection& session) {
+      Transaction tx{session};
+      out.emplace(body(tx));
+      if (out->has_value())
+        tx.commit();
+    });
+    if (failed ? failed->code == errc::outcome_unknown : out->has_value())
+      tell(name, notes);
+    if (failed)
+      return std::move(*failed);
+    return std::move(*out);
+  }
+
   template <class Work>
   std::optional<failure> guarded(std::string_view name, Work&& work) {
     try {

@@ -74,11 +74,11 @@ constexpr auto append_error = R"sql(
   WHERE id = $1
 )sql";
 
-// Of each deleted job, what its history says.
-#define CARILLON_RETURN_GONE                                                                       \
-  "RETURNING id, kind, queue, tenant_id, workspace_id, priority, payload, attempt, max_attempts,"  \
-  " crashes, run_at, unique_key, rate_key, retention, errors, correlation_id, created_at) "
+#define CARILLON_HISTORY_COLUMNS                                                                   \
+  "id, kind, queue, tenant_id, workspace_id, priority, payload, attempt, max_attempts, crashes,"    \
+  " run_at, unique_key, rate_key, retention, errors, correlation_id, created_at"
 
+// $2 is the state in which the jobs end.
 #define CARILLON_INTO_HISTORY                                                                     \
   "INSERT INTO carillon.job_history"                                                              \
   "  (id, kind, queue, tenant_id, workspace_id, priority, payload, state, attempt, max_attempts," \
@@ -87,27 +87,29 @@ constexpr auto append_error = R"sql(
   "SELECT id, kind, queue, tenant_id, workspace_id, priority, payload, $2::text, attempt,"        \
   "  max_attempts, crashes, run_at, unique_key, rate_key,"                                        \
   "  CASE WHEN $2::text = 'succeeded' THEN retention ELSE 'long' END, errors, correlation_id,"    \
-  "  created_at, clock_timestamp() FROM gone"
+  "  created_at, clock_timestamp() FROM "
 
-constexpr auto conclude_jobs
-  = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = ANY($1::uuid[]) "
-    CARILLON_RETURN_GONE CARILLON_INTO_HISTORY;
+#define CARILLON_MOVE_TO_HISTORY(condition)                                              \
+  "WITH gone AS (DELETE FROM carillon.jobs WHERE " condition                             \
+  " RETURNING " CARILLON_HISTORY_COLUMNS ") " CARILLON_INTO_HISTORY "gone"
+
+constexpr auto conclude_jobs = CARILLON_MOVE_TO_HISTORY("id = ANY($1::uuid[])");
 
 // Only the revision that ran; the others run once more. One statement a
 // revision and no join: for a long list the planner would join by reading the
 // whole table.
-constexpr auto conclude_runs
-  = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = ANY($1::uuid[]) AND revision = $3 "
-    CARILLON_RETURN_GONE CARILLON_INTO_HISTORY;
+constexpr auto conclude_runs = CARILLON_MOVE_TO_HISTORY("id = ANY($1::uuid[]) AND revision = $3");
 
 // Rows where they lay when they were read: no index is asked, and the table is
 // met page by page. A place may be another job's by now, so the id decides; in
 // a CASE, so that the planner neither goes by the index after all nor estimates
 // each of the ids.
-constexpr auto conclude_runs_in_place
-  = "WITH gone AS (DELETE FROM carillon.jobs"
-    "  WHERE ctid = ANY($4::tid[]) AND CASE WHEN id = ANY($1::uuid[]) THEN true END AND revision = $3 "
-    CARILLON_RETURN_GONE CARILLON_INTO_HISTORY;
+constexpr auto copy_runs_in_place
+  = CARILLON_INTO_HISTORY "carillon.jobs WHERE ctid = ANY($4::tid[])"
+    " AND CASE WHEN id = ANY($1::uuid[]) THEN true END AND revision = $3";
+
+// On the snapshot on which each place was seen to hold its job.
+constexpr auto delete_in_place = "DELETE FROM carillon.jobs WHERE ctid = ANY($1::tid[])";
 
 // PostgreSQL looks a value up in a long list by its hash where it knows the list
 // when it plans.
@@ -117,9 +119,7 @@ constexpr auto force_kept_plan = "force_generic_plan";
 constexpr auto plan_as_usual = "auto";
 constexpr auto plan_each_time = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)";
 
-constexpr auto conclude_one
-  = "WITH gone AS (DELETE FROM carillon.jobs WHERE id = $1 AND revision = $3 AND attempt = $4 "
-    CARILLON_RETURN_GONE CARILLON_INTO_HISTORY;
+constexpr auto conclude_one = CARILLON_MOVE_TO_HISTORY("id = $1 AND revision = $3 AND attempt = $4");
 
 // Due now, not when it was: reads go on from what they read last.
 constexpr auto rerun_jobs = R"sql(
@@ -132,6 +132,13 @@ constexpr auto rerun_one = R"sql(
   WHERE id = $1 AND revision > $2
 )sql";
 
+// A job as it is taken (read_taken). Ids are half of what a row costs on its
+// way when each goes by itself.
+#define CARILLON_TAKEN                                                                              \
+  "uuid_send(id) || uuid_send(tenant_id) || uuid_send(workspace_id), kind, payload, attempt,"        \
+  " max_attempts, crashes, suspicion, priority, revision, run_at, unique_key, rate_key,"             \
+  " correlation_id, ctid"
+
 // The shards come as a string of bits: a plan that is kept would go through an
 // array element by element, for each row.
 // Unknown kinds stay where they are, for a node that knows them. `now()` is
@@ -142,8 +149,7 @@ constexpr auto rerun_one = R"sql(
 constexpr auto select_due = R"sql(
   SELECT j.* FROM unnest($1::smallint[], $2::timestamptz[], $3::uuid[]) AS c (priority, run_at, id)
   CROSS JOIN LATERAL (
-    SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
-           priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
+    SELECT )sql" CARILLON_TAKEN R"sql(
     FROM carillon.jobs j
     WHERE j.priority = c.priority AND (j.run_at, j.id) > (c.run_at, c.id) AND j.run_at <= now()
       AND get_bit($4::varbit, j.shard) = 1 AND j.kind = ANY($5::text[]) AND NOT j.workspace_id = ANY($6::uuid[])
@@ -157,27 +163,17 @@ constexpr auto select_parked = R"sql(
   SELECT j.* FROM unnest($1::uuid[], $2::smallint[], $3::timestamptz[], $4::uuid[], $5::int[])
     AS c (workspace_id, priority, run_at, id, room)
   CROSS JOIN LATERAL (
-    SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
-           priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
+    SELECT )sql" CARILLON_TAKEN R"sql(
     FROM carillon.jobs j
     WHERE j.priority = c.priority AND (j.run_at, j.id) > (c.run_at, c.id) AND j.run_at <= now()
       AND j.workspace_id = c.workspace_id AND get_bit($6::varbit, j.shard) = 1 AND j.kind = ANY($7::text[])
     ORDER BY j.run_at, j.id LIMIT c.room) AS j
 )sql";
 
-// What hints named, from shortly before the cursor on.
-constexpr auto select_hinted = R"sql(
-  SELECT j.* FROM unnest($1::uuid[]) AS c (workspace_id)
-  CROSS JOIN generate_series(0, 9) AS l (priority)
-  CROSS JOIN LATERAL (
-    SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
-           priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
-    FROM carillon.jobs j
-    WHERE j.workspace_id = c.workspace_id AND j.priority = l.priority AND NOT j.in_bulk
-      AND j.run_at > $4::timestamptz AND j.run_at <= now()
-      AND get_bit($2::varbit, j.shard) = 1 AND j.kind = ANY($3::text[])
-    ORDER BY j.run_at, j.id LIMIT $5) AS j
-)sql";
+// No row: fenced out. The first one is without a job.
+constexpr auto take_hinted_jobs
+  = "SELECT * FROM carillon.take_hinted_jobs($1, $2, $3, $4::uuid[], $5::varbit, $6::text[], $7::timestamptz,"
+    " $8, $9::uuid[])";
 
 // The statistics of a queue that is empty most of the time say that every index
 // is as good as another; asked to sort rather than to read in order, the planner
@@ -273,14 +269,12 @@ constexpr auto delete_empty_manifests = R"sql(
 )sql";
 
 constexpr auto select_crashed = R"sql(
-  SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
-         priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
+  SELECT )sql" CARILLON_TAKEN R"sql(
   FROM carillon.jobs WHERE shard = ANY($1::smallint[]) AND crashes >= $2 AND crashes > 0
 )sql";
 
 constexpr auto lock_live_job = R"sql(
-  SELECT id, kind, tenant_id, workspace_id, payload, attempt, max_attempts, crashes, suspicion,
-         priority, revision, run_at, unique_key, rate_key, correlation_id, ctid
+  SELECT )sql" CARILLON_TAKEN R"sql(
   FROM carillon.jobs WHERE id = $1 FOR UPDATE
 )sql";
 
@@ -319,6 +313,16 @@ std::uint64_t parse_place(std::string_view text) {
   return (std::uint64_t{block} << 16) | offset;
 }
 
+/// Of several ids in one bytea ("\\x" and 32 digits each), the one at `index`.
+uuid read_digits(std::string_view bytes, std::size_t index) {
+  constexpr std::size_t digits = 2 * sizeof(uuid::bytes);
+  constexpr std::size_t prefix = 2;
+  if (bytes.size() >= prefix + (index + 1) * digits)
+    if (const auto id = parse_uuid_digits(bytes.substr(prefix + index * digits, digits)))
+      return *id;
+  throw std::runtime_error{"not the ids of a job"};
+}
+
 /// Rows that the reads above share, by position: these are read by the
 /// hundred thousand, and each `row[n]` would copy the row.
 job read_taken(const pqxx::row& row) {
@@ -335,10 +339,10 @@ job read_taken(const pqxx::row& row) {
     out.assign(field.c_str(), field.size());
   };
   job out;
-  out.id = read_id<job_id>(field);
+  out.id = {read_digits(text(), 0)};
+  out.tenant = {read_digits(text(), 1)};
+  out.workspace = {read_digits(text(), 2)};
   next_text(out.kind);
-  out.tenant = read_id<tenant_id>(*++field);
-  out.workspace = read_id<workspace_id>(*++field);
   next_text(out.payload);
   out.attempt = number();
   out.max_attempts = number();
@@ -500,43 +504,33 @@ void read_parked(pqxx::work& tx, const due_query& query, const std::string& shar
   }
 }
 
-/// Those of one revision. Whoever was moved since it was read is found by its
-/// id; whoever was enqueued again runs once more.
-void conclude_succeeded(pqxx::transaction_base& tx, int revision, const std::vector<const job_report*>& runs,
-                        bool planned_each_time) {
-  const auto ids = binary_ids(runs, [](const job_report* run) { return run->id; });
-  const std::string state{to_string(job_state::succeeded)};
+/// Those of one revision, which nobody has touched since they were read: else
+/// it answers transient, for conclude_succeeded to find out. To copy and then
+/// to delete is a sixth cheaper than to pass on what a DELETE returns, and on
+/// one snapshot both meet the same rows.
+result<done> conclude_untouched(pqxx::transaction_base& tx, int revision, const std::vector<const job_report*>& runs,
+                                bool planned_each_time) {
   binary_array places{element_type::tid, runs.size()};
   for (const auto* run : runs)
     places.add_place(static_cast<std::uint32_t>(run->place >> 16), static_cast<std::uint16_t>(run->place & 0xffff));
   if (runs.size() >= long_list && !planned_each_time)
     exec_planned(tx, plan_each_time);
-  auto gone = static_cast<std::size_t>(
-    exec_planned(tx, conclude_runs_in_place, ids, state, revision, places.param()).affected_rows());
-  if (gone < runs.size())
-    gone += static_cast<std::size_t>(exec_planned(tx, conclude_runs, ids, state, revision).affected_rows());
+  const auto copied = exec_planned(tx, copy_runs_in_place, binary_ids(runs, [](const job_report* run) { return run->id; }),
+                                   std::string{to_string(job_state::succeeded)}, revision, places.param())
+                        .affected_rows();
+  if (copied != runs.size())
+    return failure{errc::transient, "jobs were changed while they ran", {}, {}};
+  exec_planned(tx, delete_in_place, places.param());
+  return done{};
+}
+
+/// Those of one revision. Whoever was enqueued again runs once more.
+void conclude_succeeded(pqxx::transaction_base& tx, int revision, const std::vector<const job_report*>& runs) {
+  const auto ids = binary_ids(runs, [](const job_report* run) { return run->id; });
+  const auto gone
+    = exec_planned(tx, conclude_runs, ids, std::string{to_string(job_state::succeeded)}, revision).affected_rows();
   if (gone < runs.size())
     exec_planned(tx, rerun_jobs, ids);
-}
-
-void read_hinted(pqxx::work& tx, const due_query& query, const std::string& shards,
-                 const std::string& kinds, std::vector<job>& found, due_jobs& out) {
-  if (query.hinted.empty())
-    return;
-  const auto after = query.hinted_after == instant{} ? std::string{"-infinity"} : format_precise_time(query.hinted_after);
-  const auto rows
-    = exec_planned(tx, select_hinted, uuid_array(query.hinted), shards, kinds, after, query.hinted_limit);
-  std::unordered_map<workspace_id, int> counts;
-  for (const auto& row : rows) {
-    found.push_back(read_taken(row));
-    out.hinted_left = out.hinted_left || ++counts[found.back().workspace] >= query.hinted_limit;
-  }
-}
-
-/// What two of the reads found counts once.
-void drop_doubles(std::vector<job>& found) {
-  std::unordered_set<job_id> seen;
-  std::erase_if(found, [&](const job& j) { return !seen.insert(j.id).second; });
 }
 
 /// Counts a failed try; true when it was the last one.
@@ -678,12 +672,9 @@ result<due_jobs> job_repository::take_due(const node_identity& me, const due_que
     const auto shards = shard_bits(query.shards);
     const auto kinds = text_array(query.kinds);
     std::vector<job> found;
-    read_hinted(tx, query, shards, kinds, found, out);
     if (query.limit > 0)
       read_common(tx, query, shards, kinds, now, found, out);
     read_parked(tx, query, shards, kinds, now, found, out);
-    if (!query.hinted.empty() && query.limit > 0)
-      drop_doubles(found);
     if (query.in_hand)
       std::erase_if(found, [&](const job& j) { return query.in_hand->contains(j.id); });
 
@@ -724,57 +715,95 @@ result<due_jobs> job_repository::take_due(const node_identity& me, const due_que
   });
 }
 
+result<hinted_jobs> job_repository::take_hinted(const node_identity& me, const hinted_query& query) {
+  return db_.transact_at_once("take-hinted-jobs", [&](pqxx::transaction_base& tx) -> result<hinted_jobs> {
+    const auto after = query.after == instant{} ? std::string{"-infinity"} : format_precise_time(query.after);
+    const auto rows = exec_planned(tx, take_hinted_jobs, me.node, me.incarnation, query.batch,
+                                   uuid_array(query.workspaces), shard_bits(query.shards), text_array(query.kinds),
+                                   after, query.limit, uuid_array(query.in_hand));
+    if (rows.empty())
+      return fenced_out(me);
+    hinted_jobs out;
+    out.batch.number = query.batch;
+    std::unordered_map<workspace_id, int> counts;
+    for (auto row = std::next(rows.begin()); row != rows.end(); ++row) {
+      out.batch.jobs.push_back(read_taken(*row));
+      out.more = out.more || ++counts[out.batch.jobs.back().workspace] >= query.limit;
+    }
+    return out;
+  });
+}
+
+namespace {
+
+/// `untouched`: on a snapshot, of jobs that nobody has touched since they were
+/// read.
+result<concluded_jobs> write_conclusions(pqxx::transaction_base& tx, const node_identity& me,
+                                         const std::vector<job_report>& reports,
+                                         const std::vector<std::int64_t>& finished, bool untouched) {
+  const bool many_succeeded
+    = reports.size() >= long_list && std::all_of(reports.begin(), reports.end(), [](const job_report& r) {
+        return r.how == job_report::kind::succeeded;
+      });
+  if (exec_planned(tx, begin_conclusion, me.node, me.incarnation, number_array(finished),
+                   many_succeeded && untouched ? force_own_plan : plan_as_usual)
+        .empty())
+    return fenced_out(me);
+  concluded_jobs out;
+  std::map<int, std::vector<const job_report*>> succeeded;
+  for (const auto& report : reports) {
+    switch (report.how) {
+      case job_report::kind::succeeded:
+        succeeded[report.revision].push_back(&report);
+        break;
+      case job_report::kind::concluded:
+        break;
+      case job_report::kind::postponed:
+        exec_planned(tx, postpone, to_string(report.id),
+                       report.delay.value_or(std::chrono::milliseconds{0}).count());
+        break;
+      case job_report::kind::retry:
+      case job_report::kind::discarded: {
+        const auto rows = exec_planned(tx, lock_live_job, to_string(report.id));
+        if (rows.empty())
+          break;
+        const auto work = read_taken(rows[0]);
+        if (report.how == job_report::kind::retry) {
+          if (!settle_retry(tx, report, work))
+            break;
+        } else {
+          append_job_error(tx, report.id, report.error);
+        }
+        move_to_history(tx, {report.id}, job_state::discarded);
+        // A kind with an effect on what it worked on tells people itself
+        // (actors/jobs/job_feed.cpp, abandon).
+        if (!settles_itself(work.kind))
+          tell_admins(tx, work, report.error, out.after_commit);
+        out.discarded.push_back(report.id);
+        break;
+      }
+    }
+  }
+  for (const auto& [revision, runs] : succeeded)
+    if (!untouched)
+      conclude_succeeded(tx, revision, runs);
+    else if (auto concluded = conclude_untouched(tx, revision, runs, many_succeeded); !concluded)
+      return concluded.error();
+  return out;
+}
+
+} // namespace
+
 result<concluded_jobs> job_repository::conclude(const node_identity& me,
                                                 const std::vector<job_report>& reports,
                                                 const std::vector<std::int64_t>& finished) {
-  return db_.transact("conclude-jobs", [&](pqxx::work& tx) -> result<concluded_jobs> {
-    const bool many_succeeded
-      = reports.size() >= long_list && std::all_of(reports.begin(), reports.end(), [](const job_report& r) {
-          return r.how == job_report::kind::succeeded;
-        });
-    if (exec_planned(tx, begin_conclusion, me.node, me.incarnation, number_array(finished),
-                     many_succeeded ? force_own_plan : plan_as_usual)
-          .empty())
-      return fenced_out(me);
-    concluded_jobs out;
-    std::map<int, std::vector<const job_report*>> succeeded;
-    for (const auto& report : reports) {
-      switch (report.how) {
-        case job_report::kind::succeeded:
-          succeeded[report.revision].push_back(&report);
-          break;
-        case job_report::kind::concluded:
-          break;
-        case job_report::kind::postponed:
-          exec_planned(tx, postpone, to_string(report.id),
-                         report.delay.value_or(std::chrono::milliseconds{0}).count());
-          break;
-        case job_report::kind::retry:
-        case job_report::kind::discarded: {
-          const auto rows = exec_planned(tx, lock_live_job, to_string(report.id));
-          if (rows.empty())
-            break;
-          const auto work = read_taken(rows[0]);
-          if (report.how == job_report::kind::retry) {
-            if (!settle_retry(tx, report, work))
-              break;
-          } else {
-            append_job_error(tx, report.id, report.error);
-          }
-          move_to_history(tx, {report.id}, job_state::discarded);
-          // A kind with an effect on what it worked on tells people itself
-          // (actors/jobs/job_feed.cpp, abandon).
-          if (!settles_itself(work.kind))
-            tell_admins(tx, work, report.error, out.after_commit);
-          out.discarded.push_back(report.id);
-          break;
-        }
-      }
-    }
-    for (const auto& [revision, runs] : succeeded)
-      conclude_succeeded(tx, revision, runs, many_succeeded);
-    return out;
-  });
+  const auto write = [&](bool untouched) {
+    return [&, untouched](pqxx::transaction_base& tx) { return write_conclusions(tx, me, reports, finished, untouched); };
+  };
+  auto concluded = db_.transact_on_snapshot("conclude-jobs", write(true));
+  if (!concluded && concluded.error().code == errc::transient)
+    concluded = db_.transact("conclude-jobs", write(false));
+  return concluded;
 }
 
 result<std::vector<job>> job_repository::adopt(const node_identity& me, const shard_list& shards,
@@ -861,7 +890,7 @@ result<done> job_repository::announce_kinds() {
 }
 
 result<job_id> job_repository::enqueue(const new_job& job) {
-  return db_.transact("enqueue-job", [&](pqxx::work& tx) -> result<job_id> {
+  return db_.transact_at_once("enqueue-job", [&](pqxx::transaction_base& tx) -> result<job_id> {
     if (!insert_job(tx, job))
       return failure{errc::conflict, "a live job holds the unique key " + job.unique_key, {}, {}};
     return job.id;

@@ -13,6 +13,7 @@ public:
   }
 
   result<due_jobs> take_due(const node_identity& me, const due_query& query) override;
+  result<hinted_jobs> take_hinted(const node_identity& me, const hinted_query& query) override;
   result<concluded_jobs> conclude(const node_identity& me, const std::vector<job_report>& reports,
                                   const std::vector<std::int64_t>& finished) override;
   result<std::vector<job>> adopt(const node_identity& me, const shard_list& shards,

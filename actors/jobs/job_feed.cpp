@@ -7,11 +7,11 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "actors/id_map.hpp"
 #include "actors/jobs/ready_queue.hpp"
 #include "actors/protocol/ownership.hpp"
 #include "actors/protocol/region.hpp"
 #include "actors/timer.hpp"
-#include "domain/id_map.hpp"
 #include "domain/ports/delivery_store.hpp"
 #include "domain/ports/push_store.hpp"
 #include "domain/ports/sms_store.hpp"
@@ -192,7 +192,7 @@ struct job_feed_state {
   std::uint64_t begin_read(std::uint64_t& mine, std::uint64_t other_under_way) {
     mine = ++reads_begun;
     const auto oldest = other_under_way == 0 ? mine : other_under_way;
-    std::erase_if(let_go, [&](const auto& entry) { return entry.second < oldest; });
+    erase_if(let_go, [&](const auto& entry) { return entry.second < oldest; });
     return mine;
   }
   /// Whether a read under way may have seen this job as it was before.
@@ -573,40 +573,44 @@ void start_jobs(self_pointer self) {
 
 // -- reading --------------------------------------------------------------------------
 
-void take_in(self_pointer self, due_jobs& due, std::uint64_t read) {
+void take_in(self_pointer self, job_batch& batch, std::uint64_t read) {
   auto& state = self->state;
   const auto most_of_one = park_at(state);
-  for (auto& batch : due.batches) {
-    std::size_t kept = 0;
-    for (auto& found : batch.jobs) {
-      if (state.was_let_go(found.id, read) || state.stopping || !state.owned[shard_of(found.workspace)]
-          || state.queue.is_paused(found.workspace))
+  std::size_t kept = 0;
+  for (auto& found : batch.jobs) {
+    if (state.was_let_go(found.id, read) || state.stopping || !state.owned[shard_of(found.workspace)]
+        || state.queue.is_paused(found.workspace))
+      continue;
+    const auto [entry, fresh] = state.in_hand.try_emplace(found.id);
+    if (!fresh)
+      continue;
+    auto work = std::make_shared<const job>(std::move(found));
+    if (work->suspicion > 1) {
+      if (state.suspect) {
+        state.suspects_left = true;
+        state.in_hand.erase(entry);
         continue;
-      const auto [entry, fresh] = state.in_hand.try_emplace(found.id);
-      if (!fresh)
-        continue;
-      auto work = std::make_shared<const job>(std::move(found));
-      if (work->suspicion > 1) {
-        if (state.suspect) {
-          state.suspects_left = true;
-          state.in_hand.erase(entry);
-          continue;
-        }
-        state.suspect = work;
-      } else if (state.queue.push(work) >= most_of_one) {
-        state.parked.try_emplace(work->workspace, parked_workspace{.cursors = state.cursors});
       }
-      if (work->suspicion > 0)
-        ++state.suspects;
-      entry->second.work = std::move(work);
-      entry->second.batch = batch.number;
-      ++kept;
+      state.suspect = work;
+    } else if (state.queue.push(work) >= most_of_one) {
+      state.parked.try_emplace(work->workspace, parked_workspace{.cursors = state.cursors});
     }
-    if (kept > 0)
-      state.open_batches[batch.number] = kept;
-    else
-      state.finished.push_back(batch.number);
+    if (work->suspicion > 0)
+      ++state.suspects;
+    entry->second.work = std::move(work);
+    entry->second.batch = batch.number;
+    ++kept;
   }
+  if (kept > 0)
+    state.open_batches[batch.number] = kept;
+  else
+    state.finished.push_back(batch.number);
+}
+
+void take_in(self_pointer self, due_jobs& due, std::uint64_t read) {
+  auto& state = self->state;
+  for (auto& batch : due.batches)
+    take_in(self, batch, read);
   state.suspects_left = state.suspects_left || due.suspects_left;
   for (const auto& workspace : due.exhausted)
     if (const auto i = state.parked.find(workspace); i != state.parked.end() && !i->second.is_new)
@@ -759,27 +763,24 @@ void read_hinted(self_pointer self) {
   }
   const auto read = state.begin_read(state.newest_hinted_read, state.reading ? state.newest_read : 0);
   state.reading_hinted = true;
-  auto query = std::make_shared<due_query>();
-  query->shards = list_of(state.owned);
-  query->kinds = state.queue.runnable_kinds();
-  query->limit = 0;
-  query->hinted.assign(state.hinted.begin(), state.hinted.end());
+  hinted_query query;
+  query.shards = list_of(state.owned);
+  query.kinds = state.queue.runnable_kinds();
+  query.workspaces.assign(state.hinted.begin(), state.hinted.end());
   state.hinted.clear();
-  query->hinted_after = state.cursors.front().run_at;
+  query.after = state.cursors.front().run_at;
   for (const auto& cursor : state.cursors)
-    query->hinted_after = std::min(query->hinted_after, cursor.run_at);
-  if (query->hinted_after != instant{})
-    query->hinted_after -= sweep_look_back;
-  take_numbers(state, *query);
-  auto in_hand = std::make_shared<std::unordered_set<job_id>>();
+    query.after = std::min(query.after, cursor.run_at);
+  if (query.after != instant{})
+    query.after -= sweep_look_back;
+  query.batch = state.next_batch++;
   for (const auto& [id, entry] : state.in_hand)
-    if (std::binary_search(query->hinted.begin(), query->hinted.end(), entry.work->workspace))
-      in_hand->insert(id);
-  query->in_hand = in_hand.get();
-  ask_database<due_jobs>(
+    if (std::binary_search(query.workspaces.begin(), query.workspaces.end(), entry.work->workspace))
+      query.in_hand.push_back(id);
+  ask_database<hinted_jobs>(
     self, state.context->databases.background, "take-hinted-jobs", state.context->settings.database_timeout,
-    [me = *state.me, query, in_hand](store& db) { return db.jobs().take_due(me, *query); },
-    [self, query, read, asked_as = state.me->incarnation](result<due_jobs> due) {
+    [me = *state.me, query](store& db) { return db.jobs().take_hinted(me, query); },
+    [self, read, batch = query.batch, asked_as = state.me->incarnation](result<hinted_jobs> hinted) {
       auto& state = self->state;
       state.reading_hinted = false;
       if (!state.me || state.me->incarnation != asked_as) {
@@ -787,15 +788,17 @@ void read_hinted(self_pointer self) {
         check_drained(self);
         return;
       }
-      if (due) {
-        take_in(self, *due, read);
+      if (hinted) {
+        if (!hinted->batch.jobs.empty())
+          take_in(self, hinted->batch, read);
         start_jobs(self);
-      } else if (due.error().code == errc::outcome_unknown) {
-        finish_numbers(state, *query);
+      } else if (hinted.error().code == errc::outcome_unknown) {
+        // Its manifest may be there, and nothing of it was begun.
+        state.finished.push_back(batch);
       }
       schedule_conclusions(self);
       // What is common to all that were hinted at, and what was too much.
-      read_due(self, due && !due->hinted_left ? read_kind::next : read_kind::sweep);
+      read_due(self, hinted && !hinted->more ? read_kind::next : read_kind::sweep);
       read_hinted(self);
       check_drained(self);
     },

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <list>
+#include <unordered_map>
 #include <utility>
 
-#include "domain/id_map.hpp"
+#include "actors/id_map.hpp"
 
 namespace carillon {
 
@@ -191,7 +192,8 @@ struct ready_queue::impl {
   };
 
   ready_limits limits;
-  id_map<workspace_id, workspace_entry> workspaces;
+  /// Lanes point to them.
+  std::unordered_map<workspace_id, workspace_entry, id_hash, id_equal> workspaces;
   std::map<std::string, std::unique_ptr<kind_entry>, std::less<>> kinds;
   std::map<std::string, circuit_breaker, std::less<>> breakers;
   std::unordered_map<lane_key, lane, lane_hash> lanes;
@@ -309,7 +311,7 @@ struct ready_queue::impl {
     }
   }
 
-  void forget_if_idle(id_map<workspace_id, workspace_entry>::iterator i) {
+  void forget_if_idle(decltype(workspaces)::iterator i) {
     if (workspaces.size() > kept_idle && i->second.running == 0 && i->second.lanes == 0 && !i->second.controlled)
       workspaces.erase(i);
   }

@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "actors/id_map.hpp"
 #include "actors/timer.hpp"
 #include "actors/workspace/supervisor.hpp"
 #include "domain/clock.hpp"
-#include "domain/id_map.hpp"
 #include "domain/node_message.hpp"
 #include "domain/ports/ownership_store.hpp"
 
@@ -36,7 +36,7 @@ struct region_state {
   publish_sweep_actor sweep;
   publish_desk_actor desk;
   std::bitset<shard_count> owned;
-  id_map<workspace_id, entry> workspaces;
+  std::unordered_map<workspace_id, entry, id_hash, id_equal> workspaces;
   std::unordered_map<workspace_id, caf::actor_clock::time_point> quarantined;
   std::uint64_t started_total = 0;
   std::uint64_t passivated_total = 0;

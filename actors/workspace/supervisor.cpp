@@ -40,10 +40,12 @@ const quick_handler* quick_handler_of(const engine_context& context, const job& 
   return handler == context.handlers.end() ? nullptr : std::get_if<quick_handler>(&handler->second);
 }
 
+/// Started with its first job.
 struct child {
   job_runner_actor handle;
   std::uint64_t generation = 0;
   int restarts = 0;
+  bool restarting = false;
   /// Jobs that came while it was being restarted.
   std::vector<running_job_ptr> waiting;
 };
@@ -76,6 +78,7 @@ using self_pointer = workspace_actor::stateful_pointer<workspace_state>;
 void start_child(self_pointer self, int slot) {
   auto& state = self->state;
   auto& c = state.children[static_cast<std::size_t>(slot)];
+  c.restarting = false;
   auto& system = self->home_system();
   const workspace_actor me{self};
   c.handle = slot == publisher_slot   ? spawn_publisher(system, state.context, me, state.feed, state.desk)
@@ -136,6 +139,7 @@ void child_went_down(self_pointer self, const caf::down_msg& down) {
     const auto delay = exponential_delay(settings.restart_min_backoff, settings.restart_max_backoff,
                                          static_cast<int>(state.crashes.size()) - 1, uniform());
     ++c.restarts;
+    c.restarting = true;
     state.context->measured->actor_restarted(slot_names[static_cast<std::size_t>(slot)]);
     self->delayed_send(self, delay, atom::restart_v, slot, ++c.generation);
     return;
@@ -153,8 +157,6 @@ workspace_actor::behavior_type supervisor(self_pointer self, engine_context_ptr 
   state.region = std::move(region);
   state.last_busy = clock_now(self);
   self->set_down_handler([self](const caf::down_msg& down) { child_went_down(self, down); });
-  for (int slot = 0; slot < slot_count; ++slot)
-    start_child(self, slot);
   self->delayed_send(self, state.context->hot.passivate_after.load(), atom::tick_v);
   return {
     [self](atom::job, const job_handout& handout) {
@@ -178,10 +180,13 @@ workspace_actor::behavior_type supervisor(self_pointer self, engine_context_ptr 
         auto& c = state.children[slot];
         if (jobs.empty())
           continue;
-        if (c.handle)
-          self->send(c.handle, atom::job_v, job_handout{std::move(jobs)});
-        else
+        if (c.restarting) {
           c.waiting.insert(c.waiting.end(), jobs.begin(), jobs.end());
+          continue;
+        }
+        if (!c.handle)
+          start_child(self, static_cast<int>(slot));
+        self->send(c.handle, atom::job_v, job_handout{std::move(jobs)});
       }
       if (quick.all.empty())
         return;
@@ -210,6 +215,8 @@ workspace_actor::behavior_type supervisor(self_pointer self, engine_context_ptr 
                        {}};
       for (int slot = 0; slot < slot_count; ++slot) {
         const auto& c = state.children[static_cast<std::size_t>(slot)];
+        if (!c.handle && !c.restarting)
+          continue;
         out.children.push_back({slot_names[static_cast<std::size_t>(slot)],
                                 c.handle ? "running" : "restarting",
                                 {{"restarts", std::to_string(c.restarts)}},
@@ -219,7 +226,7 @@ workspace_actor::behavior_type supervisor(self_pointer self, engine_context_ptr 
     },
     [self](atom::restart, int slot, std::uint64_t generation) {
       const auto& c = self->state.children[static_cast<std::size_t>(slot)];
-      if (c.generation == generation && !c.handle)
+      if (c.generation == generation && c.restarting)
         start_child(self, slot);
     },
     [self](atom::tick) {

@@ -85,16 +85,30 @@ struct due_query {
   /// Left out of the common read, and read by themselves, as far as their own
   /// limit goes.
   std::vector<parked_read> parked;
-  /// Read by themselves from `hinted_after` on, each level of each as far as
-  /// the limit goes; not what was enqueued in bulk. With `limit` 0 nothing is read but these and the parked.
-  std::vector<workspace_id> hinted;
-  instant hinted_after{}; ///< The epoch: from the beginning.
-  int hinted_limit = 32;
   /// At most so many suspects; the others are left for a later read.
   int suspects = 32;
   /// In this node's hands already: passed over.
   const std::unordered_set<job_id>* in_hand = nullptr;
   std::int64_t first_batch = 1;
+};
+
+/// What hints named: read by itself and at once.
+struct hinted_query {
+  std::vector<workspace_id> workspaces;
+  shard_list shards;
+  std::vector<std::string> kinds;
+  instant after{}; ///< From here on; the epoch: from the beginning.
+  int limit = 32;  ///< Of each priority of each workspace.
+  /// In this node's hands already: passed over.
+  std::vector<job_id> in_hand;
+  std::int64_t batch = 1;
+};
+
+struct hinted_jobs {
+  /// Without jobs: none was written.
+  job_batch batch;
+  /// A workspace may have more than its limit.
+  bool more = false;
 };
 
 struct due_jobs {
@@ -105,8 +119,6 @@ struct due_jobs {
   bool complete = false;
   /// More suspects are due than `suspects` allowed.
   bool suspects_left = false;
-  /// A hinted workspace may have more than its limit.
-  bool hinted_left = false;
   /// Parked workspaces whose read ended before its limit.
   std::vector<workspace_id> exhausted;
   /// Where the next read of the others may begin.
@@ -190,6 +202,11 @@ public:
 
   /// Reads due jobs and writes their manifests.
   virtual result<due_jobs> take_due(const node_identity& me, const due_query& query) = 0;
+
+  /// Reads what is due of these workspaces and writes its manifest, in one
+  /// round trip. Not what was enqueued in bulk, and no suspects: they are left
+  /// to take_due.
+  virtual result<hinted_jobs> take_hinted(const node_identity& me, const hinted_query& query) = 0;
 
   /// Writes how jobs ended and removes the manifests of `finished` batches.
   /// A retry beyond max_attempts becomes a dead letter. Tells the admins of

@@ -14,8 +14,7 @@ namespace {
 class caf_settings final : public caf::actor_system_config {
 public:
   explicit caf_settings(const engine_options& o) {
-    if (o.threads > 0)
-      this->set("scheduler.max-threads", static_cast<std::size_t>(o.threads));
+    this->set("scheduler.max-threads", config::caf_settings{.worker_threads = o.threads}.threads());
     this->set("scheduler.policy", o.stealing ? caf::atom("stealing") : caf::atom("sharing"));
     add_message_types<caf::id_block::carillon>();
   }

@@ -11,6 +11,7 @@ namespace carillon::test {
 class jobs_without_queue : public job_store {
 public:
   result<due_jobs> take_due(const node_identity&, const due_query&) override { absent(); }
+  result<hinted_jobs> take_hinted(const node_identity&, const hinted_query&) override { absent(); }
   result<concluded_jobs> conclude(const node_identity&, const std::vector<job_report>&,
                                   const std::vector<std::int64_t>&) override {
     absent();

@@ -31,7 +31,7 @@ const std::vector<folder_rule>& rules() {
     {"config", {"domain/"}, {"toml++"}},
     {"storage", {"domain/"}, {"pqxx", "nlohmann", "openssl"}},
     {"outbound", {"domain/"}, {"curl", "openssl", "nlohmann", "archive", "mustache", "utf8proc"}},
-    {"actors", {"domain/", "config/"}, {"caf"}},
+    {"actors", {"domain/", "config/"}, {"caf", "boost-unordered"}},
     {"http",
      {"domain/", "config/", "actors/protocol/", "actors/caf.hpp"},
      {"caf", "boost", "nlohmann", "openssl", "crypt", "utf8proc"}},
@@ -49,7 +49,8 @@ struct library_prefix {
 };
 
 constexpr library_prefix library_prefixes[] = {
-  {"CLI/", "CLI11"},         {"archive", "archive"},       {"boost/", "boost"},
+  {"CLI/", "CLI11"},         {"archive", "archive"},       {"boost/unordered/", "boost-unordered"},
+  {"boost/", "boost"},
   {"caf/", "caf"},           {"crypt.h", "crypt"},         {"curl/", "curl"},
     {"utf8proc.h", "utf8proc"},
   {"date/", "date"},         {"fmt/", "spdlog"},           {"kainjow/", "mustache"},

@@ -1,3 +1,6 @@
+#include <future>
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "domain/clock.hpp"
@@ -51,6 +54,25 @@ protected:
       out.kinds.emplace_back(policy.kind);
     out.limit = limit;
     out.first_batch = first_batch;
+    return out;
+  }
+
+  static hinted_query hinted(std::vector<workspace_id> workspaces, std::int64_t batch = 1) {
+    hinted_query out;
+    out.workspaces = std::move(workspaces);
+    out.shards = all_shards();
+    for (const auto& policy : job_policies())
+      out.kinds.emplace_back(policy.kind);
+    out.batch = batch;
+    return out;
+  }
+
+  static std::vector<job_report> success_of(const std::vector<job>& taken) {
+    std::vector<job_report> out;
+    for (const auto& work : taken) {
+      out.push_back(report(work.id, job_report::kind::succeeded));
+      out.back().place = work.place;
+    }
     return out;
   }
 
@@ -272,12 +294,7 @@ TEST_F(JobStoreTest, JobsWhoseRowsMovedSinceTheyWereReadAreConcludedAllTheSame) 
   const auto taken = take(me);
   ASSERT_EQ(taken.size(), 20u);
   db.exec("UPDATE carillon.jobs SET updated_at = now() WHERE id < '" + to_string(taken[10].id) + "'");
-  std::vector<job_report> reports;
-  for (const auto& j : taken) {
-    reports.push_back(report(j.id, job_report::kind::succeeded));
-    reports.back().place = j.place;
-  }
-  ASSERT_TRUE(jobs.conclude(me, reports, last_batches));
+  ASSERT_TRUE(jobs.conclude(me, success_of(taken), last_batches));
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "0");
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_history WHERE state = 'succeeded'"), "20");
 }
@@ -296,19 +313,64 @@ TEST_F(JobStoreTest, AJobEnqueuedAgainWhileItRanStaysWhereverItsRowLies) {
     << "no read that goes on from a cursor would come to it";
 }
 
+TEST_F(JobStoreTest, AJobEnqueuedAgainDuringItsConclusionRunsOnceMoreAndTheOthersAreConcluded) {
+  const auto me = start_node("a");
+  const auto again = *jobs.enqueue(make_job("again"));
+  std::vector<new_job> many(20);
+  std::generate(many.begin(), many.end(), [this] { return make_job(); });
+  ASSERT_EQ(*jobs.enqueue_many(many, std::nullopt), 20);
+  const auto taken = take(me);
+  ASSERT_EQ(taken.size(), 21u);
+
+  pqxx::connection other{db.url()};
+  pqxx::work change{other};
+  change.exec("UPDATE carillon.jobs SET revision = revision + 1 WHERE id = '" + to_string(again) + "'");
+  auto concluded = std::async(std::launch::async, [&] {
+    const auto session = db.connect();
+    return storage::job_repository{*session}.conclude(me, success_of(taken), last_batches);
+  });
+  EXPECT_TRUE(test::eventually([&] {
+    return db.exec("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+           == "1";
+  })) << "the conclusion meets the row that is being changed";
+  change.commit();
+  ASSERT_TRUE(concluded.get());
+  EXPECT_EQ(db.exec("SELECT id::text || revision FROM carillon.jobs"), to_string(again) + "1");
+  EXPECT_EQ(db.exec("SELECT count(*) || ',' || count(DISTINCT id) FROM carillon.job_history WHERE state = 'succeeded'"),
+            "20,20");
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests"), "0");
+}
+
+TEST_F(JobStoreTest, ManyConclusionsOfWhichSomeFailedAreWrittenTogether) {
+  const auto me = start_node("a");
+  std::vector<new_job> many(30);
+  std::generate(many.begin(), many.end(), [this] { return make_job(); });
+  ASSERT_EQ(*jobs.enqueue_many(many, std::nullopt), 30);
+  auto reports = success_of(take(me));
+  ASSERT_EQ(reports.size(), 30u);
+  reports[3].how = job_report::kind::retry;
+  reports[3].error = "no";
+  reports[3].delay = 1h;
+  reports[7].how = job_report::kind::discarded;
+  reports[7].error = "never";
+  const auto concluded = jobs.conclude(me, reports, last_batches);
+  ASSERT_TRUE(concluded);
+  EXPECT_THAT(concluded->discarded, ::testing::ElementsAre(reports[7].id));
+  EXPECT_EQ(db.exec("SELECT id::text || state || attempt FROM carillon.jobs"), to_string(reports[3].id) + "retrying1");
+  EXPECT_EQ(db.exec("SELECT string_agg(state || n, ',' ORDER BY state) FROM"
+                    " (SELECT state, count(*) AS n FROM carillon.job_history GROUP BY state) AS h"),
+            "discarded1,succeeded28");
+}
+
 TEST_F(JobStoreTest, JobsThatHintsNamedOneByOneAreNoStrongerSuspectsThanThoseOfOneRead) {
   const auto me = start_node("a");
-  auto hinted = query();
-  hinted.limit = 0;
   for (int i = 0; i < 3; ++i) {
     auto one = make_job();
     one.workspace = workspace_id::make();
     ASSERT_TRUE(jobs.enqueue(one));
-    hinted.hinted = {one.workspace};
-    const auto due = jobs.take_due(me, hinted);
+    const auto due = jobs.take_hinted(me, hinted({one.workspace}, i + 1));
     ASSERT_TRUE(due);
-    ASSERT_EQ(due->batches.size(), 1u);
-    hinted.first_batch = due->batches[0].number + 1;
+    ASSERT_EQ(due->batch.jobs.size(), 1u);
   }
   kill(me);
   const auto next = start_node("b");
@@ -322,31 +384,64 @@ TEST_F(JobStoreTest, AHintedWorkspaceIsReadWithoutTheFloodOfAnother) {
   for (int i = 0; i < 2'000; ++i)
     flood.push_back(make_job());
   ASSERT_EQ(*jobs.enqueue_many(flood, std::nullopt), 2'000);
-  auto wanted_job = make_job();
+  auto wanted_job = make_job("wanted");
   wanted_job.workspace = workspace_id::make();
+  wanted_job.correlation_id = "trace";
   const auto wanted = *jobs.enqueue(wanted_job);
-  auto hinted = query();
-  hinted.limit = 0;
-  hinted.hinted = {wanted_job.workspace};
-  auto due = jobs.take_due(me, hinted);
+  auto due = jobs.take_hinted(me, hinted({wanted_job.workspace}));
   ASSERT_TRUE(due);
-  ASSERT_EQ(due->batches.size(), 1u);
-  ASSERT_EQ(due->batches[0].jobs.size(), 1u);
-  EXPECT_EQ(due->batches[0].jobs[0].id, wanted);
-  EXPECT_FALSE(due->hinted_left);
-  hinted.hinted = {data.workspace};
-  hinted.hinted_limit = 10;
-  hinted.first_batch = 2;
-  EXPECT_TRUE(jobs.take_due(me, hinted)->batches.empty()) << "what came in bulk waits for the common read";
+  ASSERT_EQ(due->batch.jobs.size(), 1u);
+  EXPECT_FALSE(due->more);
+  EXPECT_EQ(db.exec("SELECT batch || array_to_string(job_ids, ',') FROM carillon.job_manifests"), "1" + to_string(wanted));
+  next_batch = 2;
+  const auto common = take(me);
+  const auto same = std::find_if(common.begin(), common.end(), [&](const job& j) { return j.id == wanted; });
+  const auto& met = due->batch.jobs[0];
+  if (same != common.end()) {
+    EXPECT_EQ(met.run_at, same->run_at);
+    EXPECT_EQ(met.place, same->place);
+  }
+  EXPECT_EQ(met.id, wanted);
+  EXPECT_EQ(met.kind, wanted_job.kind);
+  EXPECT_EQ(met.tenant, wanted_job.tenant);
+  EXPECT_EQ(met.workspace, wanted_job.workspace);
+  EXPECT_EQ(met.payload, R"({"v": 1})");
+  EXPECT_EQ(met.unique_key, "wanted");
+  EXPECT_EQ(met.correlation_id, "trace");
+  EXPECT_EQ(met.max_attempts, find_job_policy(met.kind)->max_attempts);
+
+  auto flooded = hinted({data.workspace}, 102);
+  flooded.limit = 10;
+  EXPECT_TRUE(jobs.take_hinted(me, flooded)->batch.jobs.empty()) << "what came in bulk waits for the common read";
   for (int i = 0; i < 12; ++i)
     ASSERT_TRUE(jobs.enqueue(make_job()));
-  due = jobs.take_due(me, hinted);
+  due = jobs.take_hinted(me, flooded);
   ASSERT_TRUE(due);
-  EXPECT_EQ(due->batches[0].jobs.size(), 10u);
-  EXPECT_TRUE(due->hinted_left);
-  hinted.hinted = {wanted_job.workspace};
-  hinted.hinted_after = system_clock{}.now() + 1h;
-  EXPECT_TRUE(jobs.take_due(me, hinted)->batches.empty());
+  EXPECT_EQ(due->batch.jobs.size(), 10u);
+  EXPECT_TRUE(due->more);
+  for (const auto& j : due->batch.jobs)
+    flooded.in_hand.push_back(j.id);
+  flooded.batch = 103;
+  EXPECT_EQ(jobs.take_hinted(me, flooded)->batch.jobs.size(), 2u) << "what is in hand is passed over";
+  auto later = hinted({wanted_job.workspace}, 104);
+  later.after = system_clock{}.now() + 1h;
+  EXPECT_TRUE(jobs.take_hinted(me, later)->batch.jobs.empty());
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests WHERE batch IN (101, 104)"), "0")
+    << "nothing was found, nothing is written";
+}
+
+TEST_F(JobStoreTest, HintedJobsAreNotTakenByAFencedOutNodeAndSuspectsAreLeftToTheCommonRead) {
+  const auto old = start_node("a");
+  auto one = make_job();
+  one.workspace = workspace_id::make();
+  ASSERT_TRUE(jobs.enqueue(one));
+  kill(old);
+  EXPECT_EQ(jobs.take_hinted(old, hinted({one.workspace})).error().code, errc::cancelled);
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests"), "0");
+  const auto me = start_node("a");
+  db.exec("UPDATE carillon.jobs SET suspicion = 1");
+  EXPECT_TRUE(jobs.take_hinted(me, hinted({one.workspace}))->batch.jobs.empty());
+  EXPECT_EQ(take(me).size(), 1u);
 }
 
 TEST_F(JobStoreTest, AParkedWorkspaceIsReadOnFromItsCursorsWithoutTheOthersAndMostUrgentFirst) {
@@ -399,17 +494,6 @@ TEST_F(JobStoreTest, AParkedWorkspaceIsReadOnFromItsCursorsWithoutTheOthersAndMo
       EXPECT_LT(taken[i - 1].id, taken[i].id);
     }
   }
-}
-
-TEST_F(JobStoreTest, WhatTwoReadsOfOneTransactionFoundIsTakenOnce) {
-  const auto me = start_node("a");
-  ASSERT_TRUE(jobs.enqueue(make_job()));
-  auto both = query();
-  both.hinted = {data.workspace};
-  auto due = jobs.take_due(me, both);
-  ASSERT_EQ(due->batches.size(), 1u);
-  EXPECT_EQ(due->batches[0].jobs.size(), 1u);
-  EXPECT_EQ(db.exec("SELECT cardinality(job_ids) FROM carillon.job_manifests"), "1");
 }
 
 // Deleted jobs that an old snapshot keeps in the indexes: a read that begins

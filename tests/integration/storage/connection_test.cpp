@@ -179,6 +179,55 @@ TEST_F(ConnectionTest, ABackendTerminatedDuringCommitLeavesTheOutcomeUnknown) {
   EXPECT_TRUE(ask(subject, "SELECT 1"));
 }
 
+TEST_F(ConnectionTest, AStatementThatIsItsOwnTransactionNeedsNoCommitAndItsLossLeavesTheOutcomeUnknown) {
+  const auto insert = [&](int id) {
+    return subject.transact_at_once("insert", [&](pqxx::transaction_base& tx) -> result<std::string> {
+      tx.exec("INSERT INTO carillon.box (id) VALUES (" + std::to_string(id) + ")");
+      return std::string{"done"};
+    });
+  };
+  ASSERT_TRUE(insert(1));
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.box"), "1");
+  EXPECT_EQ(code_of(insert(1)), errc::conflict);
+
+  pqxx::connection other{db.url()};
+  pqxx::work holder{other};
+  holder.exec("INSERT INTO carillon.box (id) VALUES (2)");
+  std::thread killer{[this] {
+    EXPECT_TRUE(subject_waits());
+    terminate();
+  }};
+  EXPECT_EQ(code_of(insert(2)), errc::outcome_unknown);
+  killer.join();
+  holder.abort();
+  ASSERT_TRUE(insert(2)) << "on a session of its own";
+
+  auto nowhere = options();
+  nowhere.url = "postgresql://nobody@/nothing?host=/nonexistent";
+  connection lost{nowhere, db.log()};
+  EXPECT_EQ(code_of(lost.transact_at_once("ask", [](pqxx::transaction_base&) -> result<std::string> { return std::string{}; })),
+            errc::transient)
+    << "it was never asked";
+}
+
+TEST_F(ConnectionTest, OnASnapshotNothingOfOthersIsSeenAndWhatTheyChangedIsTransient) {
+  db.exec("INSERT INTO carillon.box (id, note) VALUES (1, 'before')");
+  const auto seen = subject.transact_on_snapshot("look", [&](snapshot_transaction& tx) -> result<std::string> {
+    const auto first = tx.exec("SELECT note FROM carillon.box WHERE id = 1")[0][0].as<std::string>();
+    db.exec("UPDATE carillon.box SET note = 'after' WHERE id = 1");
+    return first + tx.exec("SELECT note FROM carillon.box WHERE id = 1")[0][0].as<std::string>();
+  });
+  EXPECT_EQ(seen.value_or("failed"), "beforebefore");
+  EXPECT_EQ(code_of(subject.transact_on_snapshot("change", [&](snapshot_transaction& tx) -> result<std::string> {
+              tx.exec("SELECT FROM carillon.box");
+              db.exec("UPDATE carillon.box SET note = 'again' WHERE id = 1");
+              tx.exec("UPDATE carillon.box SET note = 'mine' WHERE id = 1");
+              return std::string{};
+            })),
+            errc::transient);
+  EXPECT_EQ(db.exec("SELECT note FROM carillon.box"), "again");
+}
+
 TEST_F(ConnectionTest, AStatementThatTakesTooLongIsTransientAndTheSessionStays) {
   auto o = options();
   o.statement_timeout = 50ms;

@@ -72,14 +72,23 @@ public:
       else
         out.parked_next.emplace_back(p.workspace, next);
     }
-    for (const auto& [id, row] : rows)
-      if (std::find(query.hinted.begin(), query.hinted.end(), row.workspace) != query.hinted.end() && is_wanted(row))
-        batch.jobs.push_back(row);
     out.complete = read < query.limit;
     for (const auto& row : batch.jobs)
       open[batch.number].insert(row.id);
     if (!batch.jobs.empty())
       out.batches.push_back(std::move(batch));
+    return out;
+  }
+  result<hinted_jobs> take_hinted(const node_identity&, const hinted_query& query) override {
+    hinted_jobs out;
+    out.batch.number = query.batch;
+    const auto holds = [](const auto& all, const auto& one) { return std::find(all.begin(), all.end(), one) != all.end(); };
+    for (const auto& [id, row] : rows)
+      if (holds(query.workspaces, row.workspace) && holds(query.shards, shard_of(row.workspace))
+          && !holds(query.in_hand, id)) {
+        out.batch.jobs.push_back(row);
+        open[query.batch].insert(id);
+      }
     return out;
   }
   result<concluded_jobs> conclude(const node_identity&, const std::vector<job_report>& reports,

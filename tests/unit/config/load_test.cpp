@@ -318,7 +318,7 @@ TEST_F(ConfigReload, ChangesHotKeysOnlyAndNamesTheOthers) {
   EXPECT_TRUE(got.violations.empty());
   ASSERT_EQ(got.changes.size(), 2U);
   EXPECT_EQ(got.changes[0].key, "jobs.max_in_flight");
-  EXPECT_EQ(got.changes[0].old_value, "2000");
+  EXPECT_EQ(got.changes[0].old_value, std::to_string(jobs_settings{}.max_in_flight));
   EXPECT_EQ(got.changes[0].new_value, "10");
   EXPECT_EQ(got.changes[1].key, "log.level");
   EXPECT_EQ(got.needs_restart, std::vector<std::string>{"http.port"});

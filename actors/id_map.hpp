@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <unordered_map>
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include "domain/ids.hpp"
 
@@ -33,7 +33,8 @@ struct id_equal {
   }
 };
 
+/// Pointers to what is in it hold until the next insertion.
 template <class Id, class Value>
-using id_map = std::unordered_map<Id, Value, id_hash, id_equal>;
+using id_map = boost::unordered_flat_map<Id, Value, id_hash, id_equal>;
 
 } // namespace carillon

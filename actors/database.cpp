@@ -1,6 +1,7 @@
 #include "actors/database.hpp"
 
 #include <deque>
+#include <set>
 
 namespace carillon {
 
@@ -60,7 +61,9 @@ struct dispatcher_state {
 
   database_options options;
   std::vector<worker_actor> workers;
-  std::vector<std::size_t> idle;
+  /// What is urgent goes to the first one and the rest to the last one, so that
+  /// each session keeps to few statements and has their plans at hand.
+  std::set<std::size_t> idle;
   std::deque<entry> urgent;
   std::deque<entry> normal;
   int urgent_in_a_row = 0;
@@ -111,7 +114,7 @@ void next_task(dispatcher_pointer self, std::size_t index) {
     assign(self, index, std::move(work));
     return;
   }
-  state.idle.push_back(index);
+  state.idle.insert(index);
 }
 
 /// Those whose time has run out hold no place in the queue.
@@ -134,8 +137,8 @@ void accept(dispatcher_pointer self, dispatcher_state::entry work) {
   if (work.is_late()) {
     dispatcher_state::refuse_late(work);
   } else if (!state.idle.empty()) {
-    const auto index = state.idle.back();
-    state.idle.pop_back();
+    const auto index = work.task->lane == db_lane::urgent ? *state.idle.begin() : *state.idle.rbegin();
+    state.idle.erase(index);
     assign(self, index, std::move(work));
   } else if (state.queued() < state.options.queue_limit) {
     auto& lane = work.task->lane == db_lane::urgent ? state.urgent : state.normal;
@@ -174,7 +177,7 @@ database_actor::behavior_type dispatcher(dispatcher_pointer self, database_optio
   self->state.workers.resize(self->state.options.workers);
   for (std::size_t i = 0; i < self->state.options.workers; ++i) {
     start_worker(self, i);
-    self->state.idle.push_back(i);
+    self->state.idle.insert(i);
   }
   return {
     [self](atom::run, db_task_ptr& task) -> caf::result<atom::done> {

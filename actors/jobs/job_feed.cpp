@@ -120,6 +120,12 @@ struct job_feed_state {
   bool suspects_left = false;
   /// The suspect that is running.
   std::optional<job_id> alone;
+  /// It has ended; when it began.
+  std::optional<time_point> alone_since;
+  /// Until then others have their turn, if there are any: they are looked for
+  /// first.
+  time_point next_alone{};
+  bool looked_for_others = false;
 
   std::vector<job_report> reports;
   /// By batch, how many of its jobs these are.
@@ -246,8 +252,10 @@ void let_go(job_feed_state& state, const job_id& id) {
     --state.suspects;
   if (state.may_be_met(*i->second.work))
     state.let_go[id] = state.reads_begun;
-  if (state.alone == id)
+  if (state.alone == id) {
     state.alone.reset();
+    state.alone_since = i->second.started;
+  }
   state.in_hand.erase(i);
 }
 
@@ -369,8 +377,22 @@ bool is_to_be_read(const job_feed_state& state, const workspace_id& workspace) {
          && state.owned[shard_of(workspace)];
 }
 
+/// Those that have to run alone leave as much time to the others as they take:
+/// after some deaths of nodes there may be many of them.
+void begin_turn_of_others(self_pointer self) {
+  auto& state = self->state;
+  const auto began = std::exchange(state.alone_since, std::nullopt);
+  if (!began)
+    return;
+  const auto now = clock_now(self);
+  state.next_alone = now + (now - *began);
+  state.looked_for_others = false;
+  state.suspects_left = true;
+}
+
 void read_more_if_room(self_pointer self) {
   auto& state = self->state;
+  begin_turn_of_others(self);
   if (state.reading)
     return;
   if (state.read_again) {
@@ -378,9 +400,17 @@ void read_more_if_room(self_pointer self) {
     return;
   }
   if (state.suspects_left && state.suspects <= most_suspects / 2 && !state.suspect && !state.alone) {
-    state.suspects_left = false;
-    read_due(self, read_kind::full);
-    return;
+    const auto now = clock_now(self);
+    const bool is_their_turn = now >= state.next_alone || (state.looked_for_others && state.caught_up && state.in_hand.empty());
+    if (is_their_turn) {
+      state.suspects_left = false;
+      state.next_alone = {};
+    }
+    if (is_their_turn || !std::exchange(state.looked_for_others, true)) {
+      read_due(self, read_kind::full);
+      return;
+    }
+    state.timer.arm(self, std::chrono::ceil<milliseconds>(state.next_alone - now));
   }
   if (state.caught_up && std::none_of(state.parked.begin(), state.parked.end(), [&](const auto& entry) {
         return is_to_be_read(state, entry.first);
@@ -576,6 +606,7 @@ void start_jobs(self_pointer self) {
 void take_in(self_pointer self, job_batch& batch, std::uint64_t read) {
   auto& state = self->state;
   const auto most_of_one = park_at(state);
+  const bool turn_of_others = clock_now(self) < state.next_alone;
   std::size_t kept = 0;
   for (auto& found : batch.jobs) {
     if (state.was_let_go(found.id, read) || state.stopping || !state.owned[shard_of(found.workspace)]
@@ -586,7 +617,7 @@ void take_in(self_pointer self, job_batch& batch, std::uint64_t read) {
       continue;
     auto work = std::make_shared<const job>(std::move(found));
     if (work->suspicion > 1) {
-      if (state.suspect) {
+      if (state.suspect || turn_of_others) {
         state.suspects_left = true;
         state.in_hand.erase(entry);
         continue;
@@ -995,6 +1026,8 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       state.queue = ready_queue{state.context->settings.ready};
       state.suspect.reset();
       state.alone.reset();
+      state.alone_since.reset();
+      state.next_alone = {};
       state.suspects = 0;
       state.suspects_left = false;
       state.in_hand.clear();

@@ -366,6 +366,42 @@ TEST_F(JobFeedTest, AJobStaysInHandUntilItsOwnConclusionIsThroughThoughALaterOne
   EXPECT_TRUE(queue.rows.empty());
 }
 
+TEST_F(JobFeedTest, JobsThatHaveToRunAloneLeaveTheOthersAsMuchTimeAsTheyTook) {
+  const auto suspect = [this] {
+    const auto id = due_at(workspace, instant{std::chrono::hours{1}});
+    queue.rows[id].suspicion = 2;
+    return id;
+  };
+  const std::set<job_id> suspects{suspect(), suspect(), suspect()};
+  const auto other = workspace_of_shard(2);
+  const auto alone = [&] {
+    return std::count_if(handed_out.begin(), handed_out.end(),
+                         [&](const auto& run) { return suspects.contains(run->work().id); });
+  };
+  start(4, 100);
+  ASSERT_EQ(handed_out.size(), 1u);
+  ASSERT_EQ(alone(), 1);
+  due(other, 1);
+  hint_at(other);
+  pass(2'000ms);
+  EXPECT_EQ(handed_out.size(), 1u) << "it runs alone";
+  report(0, 1);
+  pass(100ms);
+  ASSERT_EQ(handed_out.size(), 2u);
+  EXPECT_TRUE(started().contains(other));
+  due(other, 1);
+  hint_at(other);
+  pass(1'000ms);
+  EXPECT_EQ(handed_out.size(), 3u) << "still their turn";
+  report(1, 2);
+  pass(1'500ms);
+  EXPECT_EQ(alone(), 2) << "now its own";
+  pass(2'000ms);
+  report(3, 1);
+  pass(100ms);
+  EXPECT_EQ(alone(), 3) << "nothing else is due";
+}
+
 TEST_F(JobFeedTest, ABatchEndsInTheTransactionThatConcludesTheLastOfItsJobs) {
   due(workspace, 3);
   start(4, 100);

@@ -515,9 +515,10 @@ result<done> conclude_untouched(pqxx::transaction_base& tx, int revision, const 
     places.add_place(static_cast<std::uint32_t>(run->place >> 16), static_cast<std::uint16_t>(run->place & 0xffff));
   if (runs.size() >= long_list && !planned_each_time)
     exec_planned(tx, plan_each_time);
-  const auto copied = exec_planned(tx, copy_runs_in_place, binary_ids(runs, [](const job_report* run) { return run->id; }),
-                                   std::string{to_string(job_state::succeeded)}, revision, places.param())
-                        .affected_rows();
+  const auto copied = static_cast<std::size_t>(
+    exec_planned(tx, copy_runs_in_place, binary_ids(runs, [](const job_report* run) { return run->id; }),
+                 std::string{to_string(job_state::succeeded)}, revision, places.param())
+      .affected_rows());
   if (copied != runs.size())
     return failure{errc::transient, "jobs were changed while they ran", {}, {}};
   exec_planned(tx, delete_in_place, places.param());
@@ -527,8 +528,8 @@ result<done> conclude_untouched(pqxx::transaction_base& tx, int revision, const 
 /// Those of one revision. Whoever was enqueued again runs once more.
 void conclude_succeeded(pqxx::transaction_base& tx, int revision, const std::vector<const job_report*>& runs) {
   const auto ids = binary_ids(runs, [](const job_report* run) { return run->id; });
-  const auto gone
-    = exec_planned(tx, conclude_runs, ids, std::string{to_string(job_state::succeeded)}, revision).affected_rows();
+  const auto gone = static_cast<std::size_t>(
+    exec_planned(tx, conclude_runs, ids, std::string{to_string(job_state::succeeded)}, revision).affected_rows());
   if (gone < runs.size())
     exec_planned(tx, rerun_jobs, ids);
 }

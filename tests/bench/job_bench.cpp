@@ -128,6 +128,7 @@ public:
   void settle() {
     run("VACUUM ANALYZE carillon.jobs");
     run("VACUUM carillon.job_manifests");
+    run("VACUUM ANALYZE carillon.job_history");
     run("CHECKPOINT");
   }
   pqxx::connection& session() {

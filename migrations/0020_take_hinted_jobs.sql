@@ -4,8 +4,8 @@
 -- longer ask autovacuum for each range that fills: under load its list of requests
 -- is full, and each one that found no room was a line in the server's log. A vacuum
 -- after inserts does the same.
--- Lock: writes to job_history (conclusions) wait while its partitions of the last
--- days are read once. Backfill: the two indexes.
+-- Lock: writes to job_history (conclusions) wait, and reads of its short and standard
+-- partitions, while these are read once. Backfill: the two indexes.
 
 -- No row when the incarnation was ended, else first one without a job. Suspects
 -- are left out: they need manifests of their own. The columns are those of
@@ -51,6 +51,8 @@ BEGIN
   FROM found f;
 END $$;
 
+-- A conclusion locks partitions in the order of its rows: it waits before the first.
+LOCK TABLE ONLY carillon.job_history IN SHARE ROW EXCLUSIVE MODE;
 DROP INDEX carillon.job_history_short_id_index;
 CREATE INDEX job_history_short_id_index ON carillon.job_history_short USING brin (id) WITH (pages_per_range = 32);
 DROP INDEX carillon.job_history_standard_id_index;

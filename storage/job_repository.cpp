@@ -891,6 +891,8 @@ result<done> job_repository::announce_kinds() {
 }
 
 result<job_id> job_repository::enqueue(const new_job& job) {
+  if (!find_job_policy(job.kind))
+    return failure{errc::invalid_argument, "unknown job kind " + job.kind, {}, {}};
   return db_.transact_at_once("enqueue-job", [&](pqxx::transaction_base& tx) -> result<job_id> {
     if (!insert_job(tx, job))
       return failure{errc::conflict, "a live job holds the unique key " + job.unique_key, {}, {}};

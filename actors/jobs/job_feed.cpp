@@ -401,12 +401,17 @@ void read_more_if_room(self_pointer self) {
   }
   if (state.suspects_left && state.suspects <= most_suspects / 2 && !state.suspect && !state.alone) {
     const auto now = clock_now(self);
-    const bool is_their_turn = now >= state.next_alone || (state.looked_for_others && state.caught_up && state.in_hand.empty());
+    const bool is_their_turn
+      = state.next_alone == time_point{}
+        || (state.looked_for_others && (now >= state.next_alone || (state.caught_up && state.in_hand.empty())));
     if (is_their_turn) {
       state.suspects_left = false;
       state.next_alone = {};
     }
     if (is_their_turn || !std::exchange(state.looked_for_others, true)) {
+      // The read that looks belongs to the others' turn, however short that is.
+      if (!is_their_turn)
+        state.next_alone = std::max(state.next_alone, now + milliseconds{1});
       read_due(self, read_kind::full);
       return;
     }
@@ -606,7 +611,8 @@ void start_jobs(self_pointer self) {
 void take_in(self_pointer self, job_batch& batch, std::uint64_t read) {
   auto& state = self->state;
   const auto most_of_one = park_at(state);
-  const bool turn_of_others = clock_now(self) < state.next_alone;
+  // Only common reads bring suspects.
+  const bool turn_of_others = state.last_read < state.next_alone;
   std::size_t kept = 0;
   for (auto& found : batch.jobs) {
     if (state.was_let_go(found.id, read) || state.stopping || !state.owned[shard_of(found.workspace)]
@@ -768,6 +774,10 @@ void read_due(self_pointer self, read_kind how) {
         if (due->next_in)
           state.timer.arm(self, std::max(*due->next_in, milliseconds{1}));
       } else {
+        if (how == read_kind::full) {
+          state.suspects_left = true;
+          state.looked_for_others = false;
+        }
         state.leave_out_parked = std::any_of(query->parked.begin(), query->parked.end(),
                                              [](const parked_read& p) { return p.limit > 0; });
         if (due.error().code == errc::outcome_unknown)

@@ -402,6 +402,29 @@ TEST_F(JobFeedTest, JobsThatHaveToRunAloneLeaveTheOthersAsMuchTimeAsTheyTook) {
   EXPECT_EQ(alone(), 3) << "nothing else is due";
 }
 
+TEST_F(JobFeedTest, OthersHaveTheirTurnThoughTheReadThatLooksForThemOutlastsIt) {
+  const std::set<job_id> suspects{due_at(workspace, instant{std::chrono::hours{1}}),
+                                  due_at(workspace, instant{std::chrono::hours{1}})};
+  for (const auto& id : suspects)
+    queue.rows[id].suspicion = 2;
+  start(4, 100);
+  ASSERT_EQ(handed_out.size(), 1u);
+  const auto other = workspace_of_shard(2);
+  due(other, 1);
+  held_names = {"take-due-jobs"};
+  report(0, 1);
+  pass(50ms);
+  ASSERT_GE(under_way("take-due-jobs"), 1);
+  pass(500ms);
+  held_names.clear();
+  let_through("take-due-jobs");
+  ASSERT_EQ(handed_out.size(), 2u);
+  EXPECT_TRUE(started().contains(other));
+  report(1, 1);
+  pass(1'500ms);
+  EXPECT_EQ(handed_out.size(), 3u);
+}
+
 TEST_F(JobFeedTest, ABatchEndsInTheTransactionThatConcludesTheLastOfItsJobs) {
   due(workspace, 3);
   start(4, 100);

@@ -774,10 +774,6 @@ void read_due(self_pointer self, read_kind how) {
         if (due->next_in)
           state.timer.arm(self, std::max(*due->next_in, milliseconds{1}));
       } else {
-        if (how == read_kind::full) {
-          state.suspects_left = true;
-          state.looked_for_others = false;
-        }
         state.leave_out_parked = std::any_of(query->parked.begin(), query->parked.end(),
                                              [](const parked_read& p) { return p.limit > 0; });
         if (due.error().code == errc::outcome_unknown)

@@ -229,6 +229,19 @@ TEST_F(DatabasePoolTest, AsManyTasksRunAtOnceAsThereAreWorkers) {
   EXPECT_EQ(stores->made, 4);
 }
 
+TEST_F(DatabasePoolTest, WhatIsUrgentKeepsToOneSessionAndTheRestToAnother) {
+  start(4, 10);
+  std::vector<const store*> urgent;
+  std::vector<const store*> normal;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(run([&](store& db) { urgent.push_back(&db); }, patience, db_lane::urgent)->wait_answered());
+    ASSERT_TRUE(run([&](store& db) { normal.push_back(&db); })->wait_answered());
+  }
+  EXPECT_THAT(urgent, ::testing::Each(urgent.front()));
+  EXPECT_THAT(normal, ::testing::Each(normal.front()));
+  EXPECT_NE(urgent.front(), normal.front());
+}
+
 TEST_F(DatabasePoolTest, WhatWaitsRunsInOrder) {
   start(1, 10);
   const auto busy = occupy();

@@ -108,8 +108,9 @@ void sessions::finish(const account_credentials& account, result<session> outcom
   auto waiting = std::exchange(known.waiting, {});
   std::erase_if(waiting, [](const auto& one) { return !one->done; });
   // Whoever joined a request that had less time than he has: it says nothing.
+  // Whole milliseconds end a request a little before its deadline.
   const auto now = std::chrono::steady_clock::now();
-  if (!outcome && known.is_cut_short && now >= known.asks_until)
+  if (!outcome && known.is_cut_short && now + answer_first >= known.asks_until)
     std::erase_if(waiting, [&](const auto& one) {
       const bool goes_on = one->deadline > now + answer_first && outcome.error().code != errc::unauthorized;
       if (goes_on)

@@ -13,6 +13,7 @@
 #include "actors/jobs/job_handler.hpp"
 #include "actors/jobs/ready_queue.hpp"
 #include "actors/protocol/database.hpp"
+#include "actors/protocol/job_intake.hpp"
 #include "actors/protocol/realtime.hpp"
 #include "domain/lateness_budget.hpp"
 #include "domain/ownership.hpp"
@@ -115,6 +116,8 @@ struct engine_context {
   logger* log = nullptr;
   /// Never null.
   std::shared_ptr<metrics> measured = std::make_shared<no_metrics>();
+  /// Never null. What the node's own transactions enqueue to run at once.
+  std::shared_ptr<intake_link> intake = std::make_shared<intake_link>();
   /// Never null.
   realtime_link_ptr realtime = std::make_shared<realtime_link>();
   lease_clock lease;

@@ -65,9 +65,11 @@ storage::session_options session_for(const config::settings& s, std::string name
 
 database_actor make_pool(caf::actor_system& system, const config::settings& s,
                          const std::string& name, int workers, std::size_t queue_limit,
-                         const storage::token_cipher& tokens, live_events& live, logger& log) {
+                         const storage::token_cipher& tokens, const engine_context& context) {
   auto session = session_for(s, "carillon-" + name);
-  session.live = &live;
+  session.live = context.realtime.get();
+  session.intake = context.intake.get();
+  auto& log = *context.log;
   return spawn_database(system, {name, static_cast<std::size_t>(workers), queue_limit,
                                  [session, &tokens, &log] {
                                    return storage::make_pg_store(session, tokens, log);
@@ -445,11 +447,11 @@ int run_serve(const config::source& source, const config::loaded& configuration,
     measured, lateness_promise{s.publishing.late_after, s.publishing.late_share}, clock, log);
   const auto realtime = context->realtime;
   context->databases
-    = {make_pool(system, s, "interactive", s.database.interactive_connections, s.database.queue_limit, tokens, *realtime, log),
+    = {make_pool(system, s, "interactive", s.database.interactive_connections, s.database.queue_limit, tokens, *context),
        // What is in flight is bounded by jobs.max_in_flight, and refusing its
        // outcomes would only let the work be done again.
-       make_pool(system, s, "background", s.database.background_connections, 1'000'000, tokens, *realtime, log),
-       make_pool(system, s, "control", 1, s.database.queue_limit, tokens, *realtime, log)};
+       make_pool(system, s, "background", s.database.background_connections, 1'000'000, tokens, *context),
+       make_pool(system, s, "control", 1, s.database.queue_limit, tokens, *context)};
   context->handlers = built_in_handlers();
   // One nightly job cleans a workspace.
   context->handlers[std::string{kinds::cleanup_old_notifications}]

@@ -13,9 +13,11 @@
 
 #include "domain/ids.hpp"
 #include "domain/instant.hpp"
+#include "domain/ports/job_intake.hpp"
 #include "domain/ports/live_events.hpp"
 #include "domain/ports/log.hpp"
 #include "domain/result.hpp"
+#include "storage/job_takes.hpp"
 #include "storage/live_notes.hpp"
 
 namespace carillon::storage {
@@ -33,6 +35,9 @@ struct session_options {
   std::chrono::milliseconds idle_in_transaction_timeout{10'000};
   /// Is told what was committed; outlives the session. Null: nobody is.
   live_events* live = nullptr;
+  /// Takes jobs that are enqueued to run at once; outlives the session. Null:
+  /// they are left to be read.
+  job_intake* intake = nullptr;
 };
 
 /// The URL with name and time-outs added, for libpq.
@@ -79,17 +84,19 @@ public:
     using outcome = decltype(body(std::declval<pqxx::transaction_base&>()));
     std::optional<outcome> out;
     bool asked = false;
+    job_takes takes{options_.intake};
     auto failed = guarded(name, [&](pqxx::connection& session) {
       pqxx::nontransaction tx{session};
       asked = true;
       out.emplace(body(tx));
       tx.commit();
     });
-    if (!failed)
-      return std::move(*out);
-    if (asked && !session_)
+    if (failed && asked && !session_)
       failed->code = errc::outcome_unknown;
-    return std::move(*failed);
+    takes.settle(ending_of(failed, true));
+    if (failed)
+      return std::move(*failed);
+    return std::move(*out);
   }
 
   /// Runs `body(pqxx::transaction_base&) -> result<T>`, which only reads: no
@@ -127,17 +134,26 @@ private:
     using outcome = decltype(body(std::declval<Transaction&>()));
     std::optional<outcome> out;
     live_notes notes{options_.live};
+    job_takes takes{options_.intake};
     auto failed = guarded(name, [&](pqxx::connection& session) {
       Transaction tx{session};
       out.emplace(body(tx));
       if (out->has_value())
         tx.commit();
     });
-    if (failed ? failed->code == errc::outcome_unknown : out->has_value())
+    const auto ending = ending_of(failed, out && out->has_value());
+    takes.settle(ending);
+    if (ending != job_takes::ending::rolled_back)
       tell(name, notes);
     if (failed)
       return std::move(*failed);
     return std::move(*out);
+  }
+
+  static job_takes::ending ending_of(const std::optional<failure>& failed, bool wanted) noexcept {
+    if (!failed)
+      return wanted ? job_takes::ending::committed : job_takes::ending::rolled_back;
+    return failed->code == errc::outcome_unknown ? job_takes::ending::unknown : job_takes::ending::rolled_back;
   }
 
   template <class Work>

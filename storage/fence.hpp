@@ -7,10 +7,12 @@
 #include "domain/ownership.hpp"
 #include "domain/result.hpp"
 
-/// The fence, for a statement that does more with it: $1 the node, $2 the
-/// incarnation, no row when it was ended.
-#define CARILLON_FENCE \
-  "FROM carillon.node_incarnations WHERE node = $1 AND incarnation = $2 AND ended_at IS NULL FOR SHARE"
+/// The fence, for a statement that does more with it: its parameters for the
+/// node and the incarnation, no row when that was ended.
+#define CARILLON_FENCE_OF(node, incarnation)                                                  \
+  "FROM carillon.node_incarnations WHERE node = " node " AND incarnation = " incarnation      \
+  " AND ended_at IS NULL FOR SHARE"
+#define CARILLON_FENCE CARILLON_FENCE_OF("$1", "$2")
 
 namespace carillon::storage {
 

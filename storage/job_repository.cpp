@@ -21,18 +21,31 @@ namespace carillon::storage {
 
 namespace {
 
-constexpr auto insert_one = R"sql(
-  INSERT INTO carillon.jobs AS j (id, kind, queue, tenant_id, workspace_id, priority, payload,
-                                  max_attempts, run_at, unique_key, correlation_id, rate_key, retention)
-  VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, coalesce($9::timestamptz, now()), $10, $11, $12, $13)
-  ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO UPDATE
-  SET revision = j.revision + 1, updated_at = now(),
-      payload = CASE WHEN $14 = 'replace' THEN EXCLUDED.payload ELSE j.payload END,
-      run_at = CASE WHEN $14 = 'replace' THEN EXCLUDED.run_at ELSE j.run_at END,
-      priority = CASE WHEN $14 = 'replace' THEN EXCLUDED.priority ELSE j.priority END,
-      attempt = CASE WHEN $14 = 'replace' THEN 0 ELSE j.attempt END
-  WHERE $14 <> 'reject' AND j.tenant_id = EXCLUDED.tenant_id
-)sql";
+#define CARILLON_INSERT_ONE                                                                          \
+  "INSERT INTO carillon.jobs AS j (id, kind, queue, tenant_id, workspace_id, priority, payload,"     \
+  "                                max_attempts, run_at, unique_key, correlation_id, rate_key,"      \
+  "                                retention) "                                                      \
+  "VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, coalesce($9::timestamptz, now()), $10, $11, $12,"  \
+  "        $13) "                                                                                    \
+  "ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO UPDATE "                                 \
+  "SET revision = j.revision + 1, updated_at = now(),"                                               \
+  "    payload = CASE WHEN $14 = 'replace' THEN EXCLUDED.payload ELSE j.payload END,"                \
+  "    run_at = CASE WHEN $14 = 'replace' THEN EXCLUDED.run_at ELSE j.run_at END,"                   \
+  "    priority = CASE WHEN $14 = 'replace' THEN EXCLUDED.priority ELSE j.priority END,"             \
+  "    attempt = CASE WHEN $14 = 'replace' THEN 0 ELSE j.attempt END "                               \
+  "WHERE $14 <> 'reject' AND j.tenant_id = EXCLUDED.tenant_id"
+
+constexpr auto insert_one = CARILLON_INSERT_ONE;
+
+// With its manifest, unless the life was ended or the row is an earlier job's,
+// which may be in hand. Then it answers another id, or that nothing was taken.
+constexpr auto insert_and_take_one
+  = "WITH held AS (SELECT incarnation " CARILLON_FENCE_OF("$15", "$16") "),"
+    "  written AS (" CARILLON_INSERT_ONE " RETURNING j.id, j.run_at, j.ctid),"
+    "  listed AS (INSERT INTO carillon.job_manifests (incarnation, batch, job_ids)"
+    "             SELECT h.incarnation, $17, ARRAY[w.id] FROM held h, written w WHERE w.id = $1"
+    "             RETURNING batch) "
+    "SELECT w.id, EXISTS (SELECT FROM listed), w.run_at, w.ctid FROM written w";
 
 constexpr auto insert_many = R"sql(
   INSERT INTO carillon.jobs (id, kind, queue, tenant_id, workspace_id, priority, payload, max_attempts,
@@ -549,18 +562,69 @@ bool settle_retry(pqxx::transaction_base& tx, const job_report& report, const jo
 
 } // namespace
 
-bool insert_job(pqxx::transaction_base& tx, const new_job& job) {
+namespace {
+
+const job_policy& policy_of(const new_job& job) {
   const auto* policy = find_job_policy(job.kind);
   if (!policy)
     throw std::invalid_argument{"unknown job kind " + job.kind};
-  return exec_planned(tx, insert_one, to_string(job.id), job.kind, std::string{policy->queue},
-                        to_string(job.tenant), to_string(job.workspace),
-                        job.priority.value_or(policy->priority), job.payload, policy->max_attempts,
-                        param(job.run_at), null_if_empty(job.unique_key),
-                        null_if_empty(job.correlation_id), null_if_empty(job.rate_key),
-                        std::string{to_string(policy->keep)}, std::string{to_string(policy->on_conflict)})
-           .affected_rows()
-         == 1;
+  return *policy;
+}
+
+/// insert_one, or one that has the same parameters and `more`.
+template <class... More>
+pqxx::result exec_insert(pqxx::transaction_base& tx, const char* statement, const new_job& job, const More&... more) {
+  const auto& policy = policy_of(job);
+  return exec_planned(tx, statement, to_string(job.id), job.kind, std::string{policy.queue}, to_string(job.tenant),
+                      to_string(job.workspace), job.priority.value_or(policy.priority), job.payload,
+                      policy.max_attempts, param(job.run_at), null_if_empty(job.unique_key),
+                      null_if_empty(job.correlation_id), null_if_empty(job.rate_key),
+                      std::string{to_string(policy.keep)}, std::string{to_string(policy.on_conflict)}, more...);
+}
+
+/// What a read would answer of a job that was just enqueued.
+job as_taken(const new_job& fresh, instant run_at, std::uint64_t place) {
+  const auto& policy = policy_of(fresh);
+  job out;
+  out.id = fresh.id;
+  out.kind = fresh.kind;
+  out.tenant = fresh.tenant;
+  out.workspace = fresh.workspace;
+  out.payload = fresh.payload;
+  out.max_attempts = policy.max_attempts;
+  out.priority = fresh.priority.value_or(policy.priority);
+  out.place = place;
+  out.run_at = run_at;
+  out.unique_key = fresh.unique_key;
+  out.rate_key = fresh.rate_key;
+  out.correlation_id = fresh.correlation_id;
+  return out;
+}
+
+} // namespace
+
+bool insert_job(pqxx::transaction_base& tx, const new_job& job) {
+  return exec_insert(tx, insert_one, job).affected_rows() == 1;
+}
+
+inserted insert_job_to_run(pqxx::transaction_base& tx, const new_job& job) {
+  auto* takes = job.run_at ? nullptr : job_takes::current();
+  const auto reserved = takes ? takes->reserve(job.id, job.workspace) : std::nullopt;
+  if (!reserved)
+    return insert_job(tx, job) ? inserted::to_be_read : inserted::refused;
+  const auto rows = exec_insert(tx, insert_and_take_one, job, reserved->owner.node, reserved->owner.incarnation,
+                                reserved->batch);
+  if (rows.empty())
+    return inserted::refused;
+  const auto row = rows[0];
+  if (read_id<job_id>(row[0]) != job.id)
+    return inserted::to_be_read;
+  if (!row[1].as<bool>()) {
+    takes->wrote(take_outcome::left);
+    return inserted::to_be_read;
+  }
+  takes->wrote(take_outcome::taken, as_taken(job, read_instant(row[2]), parse_place(row[3].c_str())));
+  return inserted::taken;
 }
 
 namespace {
@@ -888,12 +952,15 @@ result<done> job_repository::announce_kinds() {
   });
 }
 
-result<job_id> job_repository::enqueue(const new_job& job) {
+result<job_id> job_repository::enqueue(const new_job& job, hints& after_commit) {
   if (!find_job_policy(job.kind))
     return failure{errc::invalid_argument, "unknown job kind " + job.kind, {}, {}};
   return db_.transact_at_once("enqueue-job", [&](pqxx::transaction_base& tx) -> result<job_id> {
-    if (!insert_job(tx, job))
+    const auto how = insert_job_to_run(tx, job);
+    if (how == inserted::refused)
       return failure{errc::conflict, "a live job holds the unique key " + job.unique_key, {}, {}};
+    if (how == inserted::to_be_read)
+      after_commit.push_back({hint::subject::job_ready, job.workspace, job.run_at.value_or(instant{})});
     return job.id;
   });
 }

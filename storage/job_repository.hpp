@@ -25,7 +25,8 @@ public:
                                std::chrono::hours keep_long) override;
   result<done> announce_kinds() override;
 
-  result<job_id> enqueue(const new_job& job) override;
+  using job_store::enqueue;
+  result<job_id> enqueue(const new_job& job, hints& after_commit) override;
   result<std::int64_t> enqueue_many(const std::vector<new_job>& jobs,
                                     const std::optional<node_identity>& me) override;
 

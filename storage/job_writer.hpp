@@ -16,6 +16,16 @@ namespace carillon::storage {
 /// Throws std::invalid_argument for a kind that this build does not know.
 bool insert_job(pqxx::transaction_base& tx, const new_job& job);
 
+enum class inserted : std::uint8_t {
+  refused,    ///< As insert_job: nothing was written.
+  to_be_read, ///< Written, or met a live one; the owner is to be told.
+  taken,      ///< The owner is this node, and has it in hand with the commit.
+};
+
+/// insert_job for one that is to run at once. Holds the node's fence where it
+/// takes it. Throws as insert_job does.
+inserted insert_job_to_run(pqxx::transaction_base& tx, const new_job& job);
+
 /// Several in one statement, in their order. Those whose unique key a live job
 /// holds are left out, whatever their policy says. How many were written.
 /// Throws as insert_job does.

@@ -523,6 +523,7 @@ result<post_detail> post_repository::schedule(const scope& who, workspace_id wor
 
 result<post_detail> post_repository::publish(const scope& who, workspace_id workspace, post_id id,
                                              const post_actor& actor, hints& out) {
+  auto job = inserted::refused;
   auto publishing = db_.transact("publish-post", [&](pqxx::work& tx) -> result<post_detail> {
     const auto locked = lock_post_row(tx, who, workspace, id);
     if (!locked)
@@ -535,12 +536,12 @@ result<post_detail> post_repository::publish(const scope& who, workspace_id work
     tx.exec_params(set_status, to_string(id), std::string{to_string(*next)});
     note_post_status(tx, id, locked->status);
     tx.exec_params(restart_targets, to_string(id));
-    insert_job(tx, publish_job_for(id, *who.tenant(), workspace, actor.correlation_id));
+    job = insert_job_to_run(tx, publish_job_for(id, *who.tenant(), workspace, actor.correlation_id));
     audit_post(tx, who, actor, audit_action::update, id, "Post publishing started", locked->status,
           *next);
     return read_post_detail(tx, who, workspace, id);
   });
-  if (publishing)
+  if (publishing && job != inserted::taken)
     out.push_back({hint::subject::job_ready, workspace, instant{}});
   return publishing;
 }
@@ -563,6 +564,7 @@ result<post_detail> post_repository::cancel(const scope& who, workspace_id works
 
 result<post_detail> post_repository::retry(const scope& who, workspace_id workspace, post_id id,
                                            const post_actor& actor, bool risk_confirmed, hints& out) {
+  auto job = inserted::refused;
   auto publishing = db_.transact("retry-post", [&](pqxx::work& tx) -> result<post_detail> {
     const auto locked = lock_post_row(tx, who, workspace, id);
     if (!locked)
@@ -578,13 +580,13 @@ result<post_detail> post_repository::retry(const scope& who, workspace_id worksp
     tx.exec_params(set_status, to_string(id), std::string{to_string(post_status::publishing)});
     note_post_status(tx, id, locked->status);
     tx.exec_params(restart_targets, to_string(id));
-    insert_job(tx, publish_job_for(id, *who.tenant(), workspace, actor.correlation_id));
+    job = insert_job_to_run(tx, publish_job_for(id, *who.tenant(), workspace, actor.correlation_id));
     audit_post(tx, who, actor, audit_action::update, id,
                risk_confirmed ? "Post tried again, risk of a double confirmed" : "Post tried again",
                locked->status, post_status::publishing);
     return read_post_detail(tx, who, workspace, id);
   });
-  if (publishing)
+  if (publishing && job != inserted::taken)
     out.push_back({hint::subject::job_ready, workspace, instant{}});
   return publishing;
 }

@@ -109,7 +109,6 @@ struct job_feed_state {
   ready_queue queue;
   id_map<job_id, job_in_hand> in_hand;
   std::map<std::int64_t, std::size_t> open_batches;
-  std::int64_t next_batch = 1;
   std::int64_t next_run = 1;
   std::size_t running = 0;
 
@@ -182,6 +181,11 @@ struct job_feed_state {
   std::optional<caf::typed_response_promise<atom::done>> stopping;
 
   std::uint64_t taken_total = 0;
+
+  /// What the intake was offered last.
+  std::int64_t offered_as = 0;
+  std::bitset<shard_count> offered;
+  std::vector<intake_link::ended_take> ended_takes;
 
   /// Or will be, when it is taken over.
   bool is_mine(shard_id shard) const {
@@ -269,9 +273,30 @@ void drop_waiting(job_feed_state& state, const std::function<bool(const job&)>& 
   }
 }
 
+/// A reserve for what is hinted at, so that a full hand does not delay it.
+std::size_t most_with_reserve(const job_feed_state& state) {
+  const auto most = static_cast<std::size_t>(std::max(0, state.context->hot.jobs_max_in_flight.load()));
+  return most + most / 4;
+}
+
+/// The node's own transactions take jobs as long as a hint would be acted on.
+void offer_hands(self_pointer self) {
+  auto& state = self->state;
+  std::bitset<shard_count> shards;
+  if (state.me && !state.stopping && !state.suspect && !state.alone && state.in_hand.size() < most_with_reserve(state))
+    shards = state.owned;
+  const auto life = state.me ? state.me->incarnation : 0;
+  if (shards == state.offered && life == state.offered_as)
+    return;
+  state.offered = shards;
+  state.offered_as = life;
+  state.context->intake->offer(state.me.value_or(node_identity{}), shards);
+}
+
 void check_drained(self_pointer self) {
   auto& state = self->state;
-  if (state.draining.any() && !state.is_reading(state.draining_since)) {
+  const auto& intake = *state.context->intake;
+  if (state.draining.any() && !state.is_reading(state.draining_since) && intake.is_idle(state.draining)) {
     bool busy = false;
     for (const auto& [id, entry] : state.in_hand)
       busy = busy || state.draining[shard_of(entry.work->workspace)];
@@ -281,7 +306,7 @@ void check_drained(self_pointer self) {
     }
   }
   if (state.stopping && state.in_hand.empty() && state.reports.empty()
-      && state.finished.empty() && !state.concluding && !state.is_reading()) {
+      && state.finished.empty() && !state.concluding && !state.is_reading() && intake.is_idle()) {
     state.stopping->deliver(atom::done_v);
     state.stopping.reset();
   }
@@ -572,7 +597,7 @@ void start_suspect(self_pointer self) {
   auto& state = self->state;
   drop_waiting(state, [](const job&) { return true; });
   if (state.in_hand.size() > 1 || !state.finished.empty() || state.concluding || state.flush_pending
-      || state.is_reading()) {
+      || state.is_reading() || !state.context->intake->is_idle()) {
     schedule_conclusions(self);
     return;
   }
@@ -585,6 +610,7 @@ void start_suspect(self_pointer self) {
 
 void start_jobs(self_pointer self) {
   auto& state = self->state;
+  offer_hands(self);
   if (!state.me || state.stopping)
     return;
   if (state.alone)
@@ -616,7 +642,7 @@ void take_in(self_pointer self, job_batch& batch, std::uint64_t read) {
   std::size_t kept = 0;
   for (auto& found : batch.jobs) {
     if (state.was_let_go(found.id, read) || state.stopping || !state.owned[shard_of(found.workspace)]
-        || state.queue.is_paused(found.workspace))
+        || state.queue.is_paused(found.workspace) || state.context->intake->is_under_way(found.id))
       continue;
     const auto [entry, fresh] = state.in_hand.try_emplace(found.id);
     if (!fresh)
@@ -660,8 +686,7 @@ void take_in(self_pointer self, due_jobs& due, std::uint64_t read) {
 /// Of the batches that it may write: one for each suspect and the common one.
 void take_numbers(job_feed_state& state, due_query& query) {
   query.suspects = std::max(0, most_suspects - state.suspects);
-  query.first_batch = state.next_batch;
-  state.next_batch += query.suspects + 1;
+  query.first_batch = state.context->intake->take_numbers(query.suspects + 1);
 }
 
 /// Its manifests may be there, and nothing of them was begun.
@@ -810,7 +835,7 @@ void read_hinted(self_pointer self) {
     query.after = std::min(query.after, cursor.run_at);
   if (query.after != instant{})
     query.after -= sweep_look_back;
-  query.batch = state.next_batch++;
+  query.batch = state.context->intake->take_numbers(1);
   for (const auto& [id, entry] : state.in_hand)
     if (std::binary_search(query.workspaces.begin(), query.workspaces.end(), entry.work->workspace))
       query.in_hand.push_back(id);
@@ -840,6 +865,31 @@ void read_hinted(self_pointer self) {
       check_drained(self);
     },
     db_lane::urgent);
+}
+
+/// What the node's own transactions have taken.
+void collect_takes(self_pointer self) {
+  auto& state = self->state;
+  state.ended_takes.clear();
+  state.context->intake->collect(state.ended_takes);
+  bool left = false;
+  for (auto& one : state.ended_takes) {
+    if (one.how == take_outcome::not_written)
+      continue;
+    // Reads may have passed over what was left, and what an earlier life took.
+    const bool is_of_this_life = state.me && state.me->incarnation == one.what.owner.incarnation;
+    left = left || one.how == take_outcome::left || !is_of_this_life;
+    if (!is_of_this_life)
+      continue;
+    // Where more is due than its share, what was due before comes first.
+    job_batch batch{one.what.batch, {}};
+    if (one.work && !state.queue.is_paused(one.work->kind) && !state.parked.contains(one.work->workspace))
+      batch.jobs.push_back(std::move(*one.work));
+    take_in(self, batch, state.reads_begun);
+  }
+  if (left)
+    read_due(self, read_kind::full);
+  after_reports(self);
 }
 
 void take_over(self_pointer self, const node_identity& me, const shard_list& shards) {
@@ -1015,6 +1065,7 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
         state.draining.set(shard);
       }
       state.draining_since = state.reads_begun;
+      offer_hands(self);
       drop_waiting(state, [&](const job& work) { return state.draining[shard_of(work.workspace)]; });
       std::erase_if(state.parked, [&](const auto& entry) { return state.draining[shard_of(entry.first)]; });
       if (state.suspect && state.draining[shard_of(state.suspect->workspace)])
@@ -1042,6 +1093,7 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       state.reported.clear();
       state.finished.clear();
       state.running = 0;
+      offer_hands(self);
       reset_reading(state);
       check_drained(self);
     },
@@ -1060,12 +1112,11 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
         accept_report(self, std::move(report), now);
       after_reports(self);
     },
+    [self](atom::job) { collect_takes(self); },
     [self](atom::hint, const hint& h) {
       auto& state = self->state;
-      // A reserve for what is hinted at, so that a full hand does not delay it.
-      const auto most = static_cast<std::size_t>(std::max(0, state.context->hot.jobs_max_in_flight.load()));
       if (state.queue.held(h.workspace) >= enough_in_hand || state.hinted.size() >= most_hinted
-          || state.in_hand.size() >= most + most / 4) {
+          || state.in_hand.size() >= most_with_reserve(state)) {
         read_due(self, read_kind::next);
         return;
       }
@@ -1090,6 +1141,7 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       auto& state = self->state;
       auto promise = self->make_response_promise<atom::done>();
       state.stopping = promise;
+      offer_hands(self);
       drop_waiting(state, [](const job&) { return true; });
       if (state.suspect)
         let_go(state, std::exchange(state.suspect, nullptr)->id);

@@ -408,6 +408,10 @@ bool ready_queue::is_paused(const workspace_id& workspace) const {
   return i != impl_->workspaces.end() && i->second.paused;
 }
 
+bool ready_queue::is_paused(std::string_view kind) const {
+  return impl_->kind_of(kind).paused;
+}
+
 std::size_t ready_queue::push(item next) {
   auto& q = *impl_;
   auto& kind = q.kind_of(next->kind);

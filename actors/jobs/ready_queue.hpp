@@ -100,6 +100,7 @@ public:
   /// Of this program's kinds, those that no operator paused.
   std::vector<std::string> runnable_kinds() const;
   bool is_paused(const workspace_id& workspace) const;
+  bool is_paused(std::string_view kind) const;
 
   /// How many of its workspace are held now.
   std::size_t push(item next);

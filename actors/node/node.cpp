@@ -60,6 +60,8 @@ struct node_state {
   }
 
   void bring_down() {
+    if (context)
+      context->intake->connect({});
     auto end = [](auto& handle) {
       if (handle)
         caf::anon_send_exit(handle, caf::exit_reason::user_shutdown);
@@ -82,6 +84,7 @@ void start_engine(self_pointer self) {
   auto& state = self->state;
   auto& system = self->home_system();
   state.feed = spawn_job_feed(system, state.context);
+  state.context->intake->connect(state.feed);
   state.preparer = spawn_media_preparer(system, state.context);
   state.sweep = spawn_publish_sweep(system, state.context, state.feed, state.preparer);
   state.scheduler = spawn_scheduler(system, state.context, state.feed);

@@ -93,6 +93,8 @@ using job_feed_actor = protocol<
   accepts<atom::conclude, run_reports>,
   // Reports lie in the tray of the handouts.
   accepts<atom::conclude>,
+  // Takes of transactions that enqueued have ended (job_intake.hpp).
+  accepts<atom::job>,
   // A job of this workspace may run now.
   accepts<atom::hint, hint>,
   // Something became due, or will in so many milliseconds.

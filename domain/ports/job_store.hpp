@@ -245,8 +245,14 @@ public:
 
   // -- enqueue outside a bigger transaction --------------------------------------
 
-  /// conflict: a live job holds the unique key and the kind rejects.
-  virtual result<job_id> enqueue(const new_job& job) = 0;
+  /// conflict: a live job holds the unique key and the kind rejects. Whoever
+  /// owns its workspace is to be told `after_commit`, which gets nothing more
+  /// where this node has taken the job with its transaction.
+  virtual result<job_id> enqueue(const new_job& job, hints& after_commit) = 0;
+  result<job_id> enqueue(const new_job& job) {
+    hints not_told;
+    return enqueue(job, not_told);
+  }
 
   /// All or nothing, in one statement; those whose unique key is taken are
   /// left out. How many were written. Notifies each owner but `me` once.

@@ -98,6 +98,10 @@ engine::engine(const engine_options& o, const std::string& url, const std::strin
 
 engine::~engine() = default;
 
+job_intake* engine::intake() {
+  return parts_->context->intake.get();
+}
+
 void engine::hint_at(const hint& h) {
   caf::anon_send(parts_->node, atom::hint_v, h);
 }

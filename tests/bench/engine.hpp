@@ -10,6 +10,7 @@
 #include "actors/jobs/job_handler.hpp"
 #include "config/settings.hpp"
 #include "domain/hint.hpp"
+#include "domain/ports/job_intake.hpp"
 #include "domain/ports/log.hpp"
 #include "domain/result.hpp"
 
@@ -50,6 +51,9 @@ public:
   ~engine();
   engine(const engine&) = delete;
   engine& operator=(const engine&) = delete;
+
+  /// For sessions whose transactions are the node's own; outlives it.
+  job_intake* intake();
 
   /// What the owner's own node sends after a commit.
   void hint_at(const hint& h);

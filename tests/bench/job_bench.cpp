@@ -251,8 +251,10 @@ std::vector<double> pick_up(const options& o, store& db, engine& node, starts& s
     const auto work = make_job(tenant, workspaces[static_cast<std::size_t>(i * 7) % workspaces.size()], i);
     started.expect(1);
     const auto begin = steady::now();
-    expect(db.jobs().enqueue(work), "enqueue");
-    node.hint_at({hint::subject::job_ready, work.workspace, system_clock{}.now()});
+    hints after_commit;
+    expect(db.jobs().enqueue(work, after_commit), "enqueue");
+    for (const auto& h : after_commit)
+      node.hint_at(h);
     out.push_back(std::chrono::duration<double, std::milli>(started.wait(std::chrono::seconds{30}) - begin).count());
     // Not in step with anything that the engine does at intervals.
     ::usleep(static_cast<useconds_t>(20'000 + i * 7'919 % 13'000));
@@ -392,12 +394,17 @@ int measure(const options& o) {
 
   tell("pick-up");
   db.settle();
-  const auto waits = pick_up(o, *producer, node, started, workspaces);
+  // As the node's own transactions are.
+  auto own_session = session;
+  own_session.intake = node.intake();
+  const auto own = storage::make_pg_store(own_session, tokens, log);
+  expect(own->jobs().announce_kinds(), "announce");
+  const auto waits = pick_up(o, *own, node, started, workspaces);
   std::vector<double> beside;
   if (o.flood > 0) {
     tell("pick-up beside a flood");
     const auto flooder = storage::make_pg_store(session, tokens, log);
-    beside = pick_up_beside_flood(o, *producer, *flooder, node, started, workspaces, flooded, flood_left);
+    beside = pick_up_beside_flood(o, *own, *flooder, node, started, workspaces, flooded, flood_left);
   }
   node.stop();
 

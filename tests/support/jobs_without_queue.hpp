@@ -22,7 +22,7 @@ public:
   result<done> record_blocks(const node_identity&, const std::vector<job_block>&) override { absent(); }
   result<int> maintain_history(std::chrono::hours, std::chrono::hours, std::chrono::hours) override { absent(); }
   result<done> announce_kinds() override { absent(); }
-  result<job_id> enqueue(const new_job&) override { absent(); }
+  result<job_id> enqueue(const new_job&, hints&) override { absent(); }
   result<std::int64_t> enqueue_many(const std::vector<new_job>&, const std::optional<node_identity>&) override {
     absent();
   }

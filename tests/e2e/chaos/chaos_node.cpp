@@ -1,5 +1,6 @@
 // A node of the chaos test: the engine without HTTP, with one kind of job
-// whose handler writes a row of chaos_effects through the public handler API.
+// whose handler writes a row of chaos_effects through the public handler API,
+// and where its payload says so enqueues another job in the same transaction.
 //
 //   chaos_node URL NAME
 //
@@ -15,6 +16,7 @@
 #include "actors/engine_context.hpp"
 #include "actors/node/node.hpp"
 #include "app/log.hpp"
+#include "storage/job_writer.hpp"
 #include "storage/listener.hpp"
 #include "storage/pg_store.hpp"
 
@@ -28,6 +30,14 @@ job_outcome write_effect(store& db, const node_identity& me, const job& work) {
   const auto done_so = storage::run_effect(db, me, work, [&](pqxx::work& tx) -> result<done> {
     tx.exec_params("INSERT INTO carillon.chaos_effects (job_id, incarnation) VALUES ($1, $2)", to_string(work.id),
                    me.incarnation);
+    if (work.payload.find("\"follow\"") != std::string::npos) {
+      new_job next;
+      next.kind = kind;
+      next.tenant = work.tenant;
+      next.workspace = work.workspace;
+      next.payload = R"({"v":1})";
+      storage::insert_job_to_run(tx, next);
+    }
     return done{};
   });
   if (done_so || done_so.error().code == errc::cancelled)
@@ -61,6 +71,7 @@ int run(const std::string& url, const std::string& name) {
   session.application_name = name;
   session.statement_timeout = std::chrono::seconds{5};
   session.idle_in_transaction_timeout = std::chrono::seconds{3};
+  session.intake = context->intake.get();
   const auto pool = [&](const char* pool_name, std::size_t workers) {
     return spawn_database(system, {pool_name, workers, 10'000,
                                    [session, &tokens, &log] { return storage::make_pg_store(session, tokens, log); },

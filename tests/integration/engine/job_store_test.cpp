@@ -16,6 +16,26 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// Reserves for one life, whatever it is asked for, and keeps what it is told.
+class noted_intake final : public job_intake {
+public:
+  std::optional<reserved_take> reserve(const job_id& id, const workspace_id& workspace) override {
+    ++reserved;
+    return reserved_take{owner, first_batch + reserved, id, workspace};
+  }
+  void settle(const reserved_take& what, take_outcome how, job work) noexcept override {
+    ended.push_back({what, how});
+    if (how == take_outcome::taken)
+      taken.push_back(std::move(work));
+  }
+
+  static constexpr std::int64_t first_batch = 70;
+  node_identity owner;
+  int reserved = 0;
+  std::vector<std::pair<reserved_take, take_outcome>> ended;
+  std::vector<job> taken;
+};
+
 class JobStoreTest : public ::testing::Test {
 protected:
   new_job make_job(std::string unique_key = {}) {
@@ -111,6 +131,169 @@ TEST_F(JobStoreTest, EnqueueInARolledBackTransactionLeavesNothing) {
   });
   EXPECT_FALSE(rolled_back);
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "0");
+}
+
+class TakingTest : public JobStoreTest {
+protected:
+  static storage::session_options with(std::string url, job_intake& intake) {
+    storage::session_options out;
+    out.url = std::move(url);
+    out.intake = &intake;
+    return out;
+  }
+  std::string manifests() {
+    return db.exec("SELECT coalesce(string_agg(batch || ':' || array_to_string(job_ids, ','), ' '), '') "
+                   "FROM carillon.job_manifests");
+  }
+  std::vector<take_outcome> outcomes() const {
+    std::vector<take_outcome> out;
+    for (const auto& [what, how] : intake.ended)
+      out.push_back(how);
+    return out;
+  }
+
+  node_identity me = start_node("a");
+  noted_intake intake;
+  test::silent_logger log;
+  storage::connection session{with(db.url(), intake), log};
+  storage::job_repository own{session};
+};
+
+TEST_F(TakingTest, AJobOfTheNodesOwnIsTakenWithTheTransactionThatEnqueuesIt) {
+  intake.owner = me;
+  hints after_commit;
+  auto fresh = make_job("one");
+  fresh.correlation_id = "c";
+  fresh.rate_key = "r";
+  const auto id = own.enqueue(fresh, after_commit);
+  ASSERT_TRUE(id) << id.error().detail;
+  EXPECT_THAT(after_commit, ::testing::IsEmpty()) << "nobody has to be told";
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::taken));
+  EXPECT_EQ(manifests(), "71:" + to_string(*id));
+  ASSERT_EQ(intake.taken.size(), 1u);
+  const auto& work = intake.taken[0];
+  const auto read = take(me);
+  ASSERT_EQ(read.size(), 1u);
+  EXPECT_EQ(work.id, read[0].id);
+  EXPECT_EQ(work.kind, read[0].kind);
+  EXPECT_EQ(work.tenant, read[0].tenant);
+  EXPECT_EQ(work.workspace, read[0].workspace);
+  EXPECT_EQ(work.attempt, read[0].attempt);
+  EXPECT_EQ(work.max_attempts, read[0].max_attempts);
+  EXPECT_EQ(work.priority, read[0].priority);
+  EXPECT_EQ(work.revision, read[0].revision);
+  EXPECT_EQ(work.place, read[0].place);
+  EXPECT_EQ(work.run_at, read[0].run_at);
+  EXPECT_EQ(work.unique_key, read[0].unique_key);
+  EXPECT_EQ(work.rate_key, read[0].rate_key);
+  EXPECT_EQ(work.correlation_id, read[0].correlation_id);
+  ASSERT_TRUE(jobs.conclude(me, success_of({work}), {71}));
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "0");
+  EXPECT_EQ(db.exec("SELECT state FROM carillon.job_history"), "succeeded");
+}
+
+TEST_F(TakingTest, AnEndedLifeTakesNothingAndTheJobIsThereToBeRead) {
+  intake.owner = me;
+  kill(me);
+  hints after_commit;
+  ASSERT_TRUE(own.enqueue(make_job(), after_commit));
+  EXPECT_EQ(after_commit.size(), 1u);
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::left));
+  EXPECT_EQ(manifests(), "");
+  EXPECT_EQ(take(start_node("b")).size(), 1u);
+}
+
+TEST_F(TakingTest, AJobThatIsThereAlreadyIsNotTakenASecondTime) {
+  intake.owner = me;
+  ASSERT_TRUE(own.enqueue(make_job("one")));
+  hints after_commit;
+  EXPECT_EQ(own.enqueue(make_job("one"), after_commit).error().code, errc::conflict);
+  EXPECT_THAT(after_commit, ::testing::IsEmpty());
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::taken, take_outcome::not_written));
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests"), "1");
+}
+
+TEST_F(TakingTest, AJobThatIsEnqueuedAgainIsLeftToItsOwner) {
+  intake.owner = me;
+  auto again = make_job("again");
+  again.kind = kinds::send_notification_digest;
+  ASSERT_TRUE(own.enqueue(again));
+  again.id = job_id::make();
+  hints after_commit;
+  ASSERT_TRUE(own.enqueue(again, after_commit));
+  EXPECT_EQ(after_commit.size(), 1u);
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::taken, take_outcome::not_written));
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests"), "1");
+}
+
+TEST_F(TakingTest, AJobForLaterIsNotTaken) {
+  intake.owner = me;
+  auto later = make_job();
+  later.run_at = system_clock{}.now() + 1h;
+  hints after_commit;
+  ASSERT_TRUE(own.enqueue(later, after_commit));
+  EXPECT_EQ(intake.reserved, 0);
+  ASSERT_EQ(after_commit.size(), 1u);
+  EXPECT_EQ(after_commit[0].at, *later.run_at);
+}
+
+TEST_F(TakingTest, ATakeOfARolledBackTransactionIsNone) {
+  intake.owner = me;
+  EXPECT_FALSE(session.transact("test", [&](pqxx::work& tx) -> result<done> {
+    EXPECT_EQ(storage::insert_job_to_run(tx, make_job()), storage::inserted::taken);
+    return failure{errc::cancelled, "changed my mind", {}, {}};
+  }));
+  EXPECT_FALSE(session.transact("test", [&](pqxx::work& tx) -> result<done> {
+    EXPECT_EQ(storage::insert_job_to_run(tx, make_job()), storage::inserted::taken);
+    tx.exec("SELECT 1/0");
+    return done{};
+  }));
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::not_written, take_outcome::not_written));
+  EXPECT_EQ(manifests(), "");
+}
+
+TEST_F(TakingTest, AMalformedPayloadIsRefusedAndNothingIsTaken) {
+  intake.owner = me;
+  for (const auto* payload : {"{}", "[1]", "{\"v\":"}) {
+    auto bad = make_job();
+    bad.payload = payload;
+    EXPECT_FALSE(own.enqueue(bad)) << payload;
+  }
+  EXPECT_THAT(outcomes(), ::testing::Each(take_outcome::not_written));
+  EXPECT_EQ(outcomes().size(), 3u);
+}
+
+TEST_F(TakingTest, ATakeWhoseTransactionIsInDoubtIsLeftToBeRead) {
+  intake.owner = me;
+  {
+    storage::job_takes page{&intake};
+    ASSERT_TRUE(storage::job_takes::current()->reserve(job_id::make(), data.workspace));
+    page.wrote(take_outcome::taken);
+    page.settle(storage::job_takes::ending::unknown);
+  }
+  EXPECT_EQ(storage::job_takes::current(), nullptr);
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::left));
+}
+
+TEST_F(TakingTest, ASessionThatEndsWithTheStatementLeavesItInDoubt) {
+  intake.owner = me;
+  db.exec("CREATE FUNCTION carillon.end_session() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN "
+          "PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$; "
+          "CREATE TRIGGER end_session BEFORE INSERT ON carillon.jobs FOR EACH ROW EXECUTE FUNCTION carillon.end_session()");
+  EXPECT_EQ(own.enqueue(make_job()).error().code, errc::outcome_unknown);
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::left));
+}
+
+TEST_F(TakingTest, ATakenJobOfADeadNodeBecomesASuspectLikeAnyThatItHadInHand) {
+  intake.owner = me;
+  ASSERT_TRUE(own.enqueue(make_job()));
+  kill(me);
+  const auto next = start_node("b");
+  ASSERT_TRUE(jobs.adopt(next, all_shards(), 3));
+  const auto again = take(next);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_GT(again[0].suspicion, 0);
+  EXPECT_EQ(again[0].crashes, 1) << "it was alone";
 }
 
 TEST_F(JobStoreTest, OfJobsThatRunThoseThatHaveEndedAreFound) {

@@ -119,7 +119,7 @@ public:
   result<int> maintain_history(std::chrono::hours, std::chrono::hours, std::chrono::hours) override { return 0; }
   result<done> announce_kinds() override { return done{}; }
 
-  result<job_id> enqueue(const new_job&) override { not_used(); }
+  result<job_id> enqueue(const new_job&, hints&) override { not_used(); }
   result<std::int64_t> enqueue_many(const std::vector<new_job>&, const std::optional<node_identity>&) override {
     not_used();
   }
@@ -216,6 +216,7 @@ protected:
       }};
     });
     feed = spawn_job_feed(system, context);
+    context->intake->connect(feed);
     caf::anon_send(feed, atom::configure_v, caf::actor_cast<caf::strong_actor_ptr>(region));
     shard_list all;
     for (int i = 0; i < shard_count; ++i)
@@ -228,6 +229,7 @@ protected:
     for (auto left = held.size(); left > 0; --left)
       caf::anon_send(database, atom::release_v);
     run();
+    context->intake->connect({});
     caf::anon_send_exit(feed, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(region, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(database, caf::exit_reason::user_shutdown);
@@ -308,6 +310,27 @@ protected:
   }
   void hint_at(const workspace_id& workspace) {
     caf::anon_send(feed, atom::hint_v, hint{hint::subject::job_ready, workspace, instant{}});
+    run();
+  }
+  /// A job as the transaction that enqueues it begins to write it.
+  job enqueued(const workspace_id& of) {
+    job one;
+    one.id = job_id::make();
+    one.kind = kinds::cleanup_old_notifications;
+    one.workspace = of;
+    one.run_at = instant{std::chrono::hours{1}};
+    return one;
+  }
+  std::optional<reserved_take> reserve(const job& one) {
+    return context->intake->reserve(one.id, one.workspace);
+  }
+  /// Its transaction has ended.
+  void settle(const reserved_take& what, take_outcome how, const job& one) {
+    if (how == take_outcome::taken) {
+      queue.rows[one.id] = one;
+      queue.open[what.batch].insert(one.id);
+    }
+    context->intake->settle(what, how, one);
     run();
   }
   void drain(const workspace_id& of) {
@@ -739,6 +762,220 @@ TEST_F(JobFeedTest, AShardGivenAwayBetweenTwoTriesToTakeItOverStaysAway) {
   pass(5'000ms);
   EXPECT_EQ(queue.adoptions, 2);
   EXPECT_EQ(started(), std::set{workspace});
+}
+
+TEST_F(JobFeedTest, AJobThatItsTransactionTookRunsWithoutARead) {
+  start(4, 100);
+  held_names = {taking, taking_hinted};
+  const auto one = enqueued(workspace);
+  const auto take = reserve(one);
+  ASSERT_TRUE(take);
+  EXPECT_EQ(take->owner.incarnation, 1);
+  settle(*take, take_outcome::taken, one);
+  ASSERT_EQ(handed_out.size(), 1u);
+  EXPECT_EQ(handed_out[0]->work().id, one.id);
+  EXPECT_EQ(under_way(taking) + under_way(taking_hinted), 0);
+  report(0, 1);
+  pass(50ms);
+  EXPECT_TRUE(queue.rows.empty());
+  EXPECT_TRUE(queue.open.empty()) << "its manifest ends with it";
+}
+
+TEST_F(JobFeedTest, AReadThatMeetsAJobBeforeItsTakeIsKnownLeavesItToTheTake) {
+  start(4, 100);
+  const auto one = enqueued(workspace);
+  const auto take = reserve(one);
+  ASSERT_TRUE(take);
+  queue.rows[one.id] = one;
+  caf::anon_send(feed, atom::sweep_v);
+  hint_at(workspace);
+  pass(2'000ms);
+  EXPECT_TRUE(handed_out.empty());
+  settle(*take, take_outcome::taken, one);
+  EXPECT_EQ(handed_out.size(), 1u);
+  report(0, 1);
+  pass(2'000ms);
+  EXPECT_EQ(handed_out.size(), 1u);
+  EXPECT_TRUE(queue.open.empty());
+}
+
+TEST_F(JobFeedTest, ATakenJobThatEndedWhileAReadWasUnderWayIsNotTakenAgain) {
+  start(4, 100);
+  held_names = {taking};
+  pass(2'000ms);
+  ASSERT_EQ(under_way(taking), 1);
+  const auto one = enqueued(workspace);
+  const auto take = reserve(one);
+  ASSERT_TRUE(take);
+  settle(*take, take_outcome::taken, one);
+  ASSERT_EQ(handed_out.size(), 1u);
+  report(0, 1);
+  pass(50ms);
+  ASSERT_TRUE(queue.rows.empty());
+  // The read's snapshot is older than the end.
+  queue.rows[one.id] = one;
+  let_through(taking);
+  pass(50ms);
+  EXPECT_EQ(handed_out.size(), 1u);
+}
+
+TEST_F(JobFeedTest, AJobThatWasNotTakenAfterAllIsReadThoughReadsHavePassedItOver) {
+  start(4, 100);
+  const auto one = enqueued(workspace);
+  const auto take = reserve(one);
+  ASSERT_TRUE(take);
+  queue.rows[one.id] = one;
+  caf::anon_send(feed, atom::sweep_v);
+  // Far ahead, so that only a full read comes back to it.
+  due_at(workspace, instant{std::chrono::hours{2}});
+  pass(2'000ms);
+  ASSERT_EQ(handed_out.size(), 1u);
+  settle(*take, take_outcome::left, one);
+  pass(50ms);
+  EXPECT_TRUE(was_started(one.id));
+}
+
+TEST_F(JobFeedTest, NothingComesOfATakeWhoseTransactionWroteNothing) {
+  start(4, 100);
+  const auto one = enqueued(workspace);
+  const auto take = reserve(one);
+  ASSERT_TRUE(take);
+  const auto reads = queue.reads;
+  settle(*take, take_outcome::not_written, one);
+  EXPECT_TRUE(handed_out.empty());
+  EXPECT_EQ(queue.reads, reads);
+  EXPECT_TRUE(context->intake->is_idle());
+}
+
+TEST_F(JobFeedTest, AHandOverWaitsForATakeThatIsUnderWayAndBeginsNoOther) {
+  const auto leaving = workspace_of_shard(7);
+  start(4, 100);
+  const auto one = enqueued(leaving);
+  const auto take = reserve(one);
+  ASSERT_TRUE(take);
+  drain(leaving);
+  EXPECT_FALSE(was_drained());
+  EXPECT_FALSE(reserve(enqueued(leaving)));
+  EXPECT_TRUE(reserve(enqueued(workspace))) << "the other shards stay";
+  settle(*take, take_outcome::taken, one);
+  EXPECT_TRUE(was_drained());
+  EXPECT_TRUE(handed_out.empty()) << "it is the next owner's";
+}
+
+TEST_F(JobFeedTest, AStopWaitsForATakeThatIsUnderWayAndBeginsNoOther) {
+  start(4, 100);
+  const auto one = enqueued(workspace);
+  const auto take = reserve(one);
+  ASSERT_TRUE(take);
+  asker->send(feed, atom::stop_v);
+  run();
+  bool was_answered = false;
+  const auto look = [&] { asker->receive([&](atom::done) { was_answered = true; }, caf::after(0ms) >> [] {}); };
+  look();
+  EXPECT_FALSE(was_answered);
+  EXPECT_FALSE(reserve(enqueued(workspace)));
+  settle(*take, take_outcome::taken, one);
+  pass(50ms);
+  look();
+  EXPECT_TRUE(was_answered);
+  EXPECT_TRUE(handed_out.empty());
+}
+
+TEST_F(JobFeedTest, WhatAnEndedLifeTookIsReadByTheNextOne) {
+  start(4, 100);
+  const auto one = enqueued(workspace);
+  const auto take = reserve(one);
+  ASSERT_TRUE(take);
+  caf::anon_send(feed, atom::lost_v);
+  run();
+  EXPECT_FALSE(reserve(enqueued(workspace))) << "no life, no takes";
+  queue.rows[one.id] = one;
+  caf::anon_send(feed, atom::gained_v, node_identity{"n1", 2}, shard_list{shard_of(workspace)});
+  pass(50ms);
+  EXPECT_TRUE(handed_out.empty()) << "its take may still come";
+  settle(*take, take_outcome::taken, one);
+  pass(50ms);
+  ASSERT_EQ(handed_out.size(), 1u);
+  EXPECT_EQ(handed_out[0]->owner.incarnation, 2);
+}
+
+TEST_F(JobFeedTest, WhatMayNotRunIsNotTakenAndWaitsForItsTime) {
+  start(4, 100);
+  job_control control;
+  control.scope = job_control::about::kind;
+  control.name = kinds::cleanup_old_notifications;
+  control.paused = true;
+  queue.controls = {control};
+  caf::anon_send(feed, atom::controls_v);
+  run();
+  const auto one = enqueued(workspace);
+  const auto take = reserve(one);
+  ASSERT_TRUE(take);
+  settle(*take, take_outcome::taken, one);
+  pass(500ms);
+  EXPECT_TRUE(handed_out.empty());
+  EXPECT_TRUE(queue.open.empty()) << "it takes up no room";
+  queue.controls = {};
+  caf::anon_send(feed, atom::controls_v);
+  pass(50ms);
+  EXPECT_TRUE(was_started(one.id));
+}
+
+TEST_F(JobFeedTest, WhereOneThatHasToRunAloneWaitsNothingIsTaken) {
+  start(4, 100);
+  due(workspace, 1);
+  hint_at(workspace);
+  ASSERT_EQ(handed_out.size(), 1u);
+  const auto suspect = due_at(workspace, instant{std::chrono::hours{1}});
+  queue.rows[suspect].suspicion = 2;
+  const auto one = enqueued(workspace);
+  const auto take = reserve(one);
+  ASSERT_TRUE(take);
+  caf::anon_send(feed, atom::sweep_v);
+  pass(50ms);
+  EXPECT_FALSE(reserve(enqueued(workspace)));
+  report(0, 1);
+  pass(50ms);
+  EXPECT_FALSE(was_started(suspect)) << "another one may still come into hand";
+  settle(*take, take_outcome::not_written, one);
+  EXPECT_TRUE(was_started(suspect));
+}
+
+TEST_F(JobFeedTest, WhereMoreIsDueThanItsShareATakenJobDoesNotPassWhatWasDueBefore) {
+  context->settings.ready.running_per_workspace = 1;
+  due(workspace, 40);
+  start(16, 16);
+  ASSERT_EQ(handed_out.size(), 1u);
+  auto one = enqueued(workspace);
+  one.run_at += 1h;
+  const auto take = reserve(one);
+  ASSERT_TRUE(take);
+  settle(*take, take_outcome::taken, one);
+  pass(500ms);
+  EXPECT_FALSE(queue.open.contains(take->batch)) << "it takes up no room";
+  for (std::size_t i = 0; i < handed_out.size(); ++i) {
+    EXPECT_EQ(was_started(one.id), i == 40) << i;
+    report(i, 1);
+    pass(50ms);
+  }
+  EXPECT_EQ(handed_out.size(), 41u);
+}
+
+TEST_F(JobFeedTest, NothingIsTakenBeyondWhatHintsMayTake) {
+  context->settings.ready.running_per_workspace = 1;
+  start(16, 16);
+  std::size_t taken = 0;
+  for (std::uint8_t shard = 20; shard < 60; ++shard) {
+    const auto one = enqueued(workspace_of_shard(shard));
+    if (const auto take = reserve(one)) {
+      ++taken;
+      settle(*take, take_outcome::taken, one);
+    }
+  }
+  EXPECT_EQ(taken, 20u);
+  report(0, 1);
+  pass(50ms);
+  EXPECT_TRUE(reserve(enqueued(workspace_of_shard(60)))) << "there is room again";
 }
 
 } // namespace

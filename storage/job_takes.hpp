@@ -1,0 +1,49 @@
+// Jobs that the transaction in progress on this thread takes for its own node.
+// connection::transact opens the page and closes it with the transaction's
+// outcome (storage/live_notes.hpp does the same for live events).
+#pragma once
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "domain/ports/job_intake.hpp"
+
+namespace carillon::storage {
+
+/// One transaction's page. Used on one thread, as the connection is.
+class job_takes {
+public:
+  enum class ending { committed, rolled_back, unknown };
+
+  /// `port` may be null: then nothing is taken.
+  explicit job_takes(job_intake* port) noexcept;
+  /// Not settled by then: rolled back.
+  ~job_takes();
+  job_takes(const job_takes&) = delete;
+  job_takes& operator=(const job_takes&) = delete;
+
+  void settle(ending how) noexcept;
+
+  /// Null outside of a transaction and where nobody takes.
+  static job_takes* current() noexcept;
+
+  /// What a statement of this transaction has to write; nothing: no manifest.
+  std::optional<reserved_take> reserve(const job_id& id, const workspace_id& workspace);
+  /// The statement was carried out: if the transaction commits, this is what
+  /// came of the one that was reserved last.
+  void wrote(take_outcome how, job work = {});
+
+private:
+  struct entry {
+    reserved_take what;
+    take_outcome if_committed = take_outcome::not_written;
+    job work;
+  };
+
+  job_intake* const port_;
+  job_takes* const outer_;
+  std::vector<entry> entries_;
+};
+
+} // namespace carillon::storage

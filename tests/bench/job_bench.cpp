@@ -59,6 +59,7 @@ struct options {
   std::string database_url;
   bool bare = true;
   bool warm = true;
+  bool take = true;
 };
 
 double rounded(double value, double unit) {
@@ -396,7 +397,8 @@ int measure(const options& o) {
   db.settle();
   // As the node's own transactions are.
   auto own_session = session;
-  own_session.intake = node.intake();
+  if (o.take)
+    own_session.intake = node.intake();
   const auto own = storage::make_pg_store(own_session, tokens, log);
   expect(own->jobs().announce_kinds(), "announce");
   const auto waits = pick_up(o, *own, node, started, workspaces);
@@ -434,6 +436,7 @@ int measure(const options& o) {
               {"conclude_linger_ms", o.engine.linger_ms},
               {"enqueue_batch", o.enqueue_batch},
               {"warmed_up", o.warm},
+              {"takes_what_it_enqueues", o.take},
               {"caf_scheduler", o.engine.stealing ? "stealing" : "sharing"},
               {"caf_threads", o.engine.threads},
               {"fsync", db.ask("SHOW fsync")},
@@ -482,6 +485,8 @@ int main(int argc, char** argv) {
   app.add_option("--caf-threads", o.engine.threads, "caf.worker_threads")->check(CLI::Range(0, 256))->capture_default_str();
   app.add_flag("--stealing,!--sharing", o.engine.stealing, "caf.scheduler_policy");
   app.add_flag("--warm,!--no-warm", o.warm, "Let the server write as much log as the run will, before it is measured");
+  app.add_flag("--take,!--no-take", o.take,
+               "Jobs whose pick-up is measured are taken by the transaction that enqueues them; else a hint is sent");
   app.add_flag("--bare,!--no-bare", o.bare, "Measure the bare statements too");
   app.add_option("--database-url", o.database_url, "An empty database to use, instead of a PostgreSQL of its own")
     ->envname("DATABASE_URL");

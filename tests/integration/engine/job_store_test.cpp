@@ -7,6 +7,7 @@
 #include "storage/job_repository.hpp"
 #include "storage/job_writer.hpp"
 #include "storage/ownership_repository.hpp"
+#include "tests/support/noted_intake.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/seed.hpp"
 
@@ -15,26 +16,6 @@ namespace carillon {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// Reserves for one life, whatever it is asked for, and keeps what it is told.
-class noted_intake final : public job_intake {
-public:
-  std::optional<reserved_take> reserve(const job_id& id, const workspace_id& workspace) override {
-    ++reserved;
-    return reserved_take{owner, first_batch + reserved, id, workspace};
-  }
-  void settle(const reserved_take& what, take_outcome how, job work) noexcept override {
-    ended.push_back({what, how});
-    if (how == take_outcome::taken)
-      taken.push_back(std::move(work));
-  }
-
-  static constexpr std::int64_t first_batch = 70;
-  node_identity owner;
-  int reserved = 0;
-  std::vector<std::pair<reserved_take, take_outcome>> ended;
-  std::vector<job> taken;
-};
 
 class JobStoreTest : public ::testing::Test {
 protected:
@@ -135,12 +116,6 @@ TEST_F(JobStoreTest, EnqueueInARolledBackTransactionLeavesNothing) {
 
 class TakingTest : public JobStoreTest {
 protected:
-  static storage::session_options with(std::string url, job_intake& intake) {
-    storage::session_options out;
-    out.url = std::move(url);
-    out.intake = &intake;
-    return out;
-  }
   std::string manifests() {
     return db.exec("SELECT coalesce(string_agg(batch || ':' || array_to_string(job_ids, ','), ' '), '') "
                    "FROM carillon.job_manifests");
@@ -153,9 +128,8 @@ protected:
   }
 
   node_identity me = start_node("a");
-  noted_intake intake;
-  test::silent_logger log;
-  storage::connection session{with(db.url(), intake), log};
+  test::noted_intake intake;
+  storage::connection session{test::session_with(db, intake), db.log()};
   storage::job_repository own{session};
 };
 

@@ -4,7 +4,9 @@
 #include <map>
 #include <set>
 
+#include "storage/post_repository.hpp"
 #include "tests/integration/engine/publishing_fixture.hpp"
+#include "tests/support/noted_intake.hpp"
 
 namespace carillon {
 
@@ -38,6 +40,45 @@ TEST_F(PublishPostJobTest, PlanningCommitsAnOpenAttemptWithADeterministicKeyBefo
   EXPECT_EQ(planned->calls[0].post.account.access_token, "sandbox-acme");
   EXPECT_EQ(planned->calls[0].post.idempotency_key, "carillon-" + to_string(targets[0]) + "-1");
   EXPECT_EQ(count("publish_attempts WHERE state = 'open'"), "1");
+}
+
+TEST_F(PublishPostJobTest, APostThatIsPublishedNowOrAgainIsTakenByTheNodeThatWasAsked) {
+  const auto post = data.add_scheduled_post(data.workspace, "hello", "now() + interval '1 hour'");
+  targets.push_back(data.add_target(post, data.add_account(data.workspace)));
+  test::noted_intake intake;
+  intake.owner = me;
+  storage::connection session{test::session_with(db, intake), db.log()};
+  storage::post_repository posts{session};
+  const post_actor actor{data.author, "Author", ""};
+  const auto who = scope::tenant(data.tenant);
+  hints told;
+  ASSERT_TRUE(posts.publish(who, data.workspace, post, actor, told));
+  ASSERT_EQ(intake.taken.size(), 1u);
+  EXPECT_EQ(intake.taken[0].unique_key, "publish-post-" + to_string(post));
+  EXPECT_TRUE(told.empty());
+  const auto planned = plan(intake.taken[0]);
+  ASSERT_TRUE(planned);
+  ASSERT_EQ(planned->calls.size(), 1u);
+  ASSERT_TRUE(record(intake.taken[0], planned->calls[0].attempt,
+                     result<public_post>{failure{errc::permanent, "no", {}, {}}}));
+  EXPECT_EQ(post_status(post), "failed");
+  ASSERT_TRUE(posts.retry(who, data.workspace, post, actor, false, told));
+  EXPECT_EQ(intake.taken.size(), 2u);
+  EXPECT_TRUE(told.empty());
+
+  const auto refused = posts.publish(who, data.workspace, post, actor, told);
+  EXPECT_FALSE(refused);
+  EXPECT_EQ(intake.taken.size(), 2u);
+}
+
+TEST_F(PublishPostJobTest, WherePublishingNowIsAnothersToTakeItsOwnerIsTold) {
+  const auto post = data.add_scheduled_post(data.workspace, "hello", "now() + interval '1 hour'");
+  targets.push_back(data.add_target(post, data.add_account(data.workspace)));
+  storage::post_repository posts{db.connection()};
+  hints told;
+  ASSERT_TRUE(posts.publish(scope::tenant(data.tenant), data.workspace, post, {data.author, "Author", ""}, told));
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].about, hint::subject::job_ready);
 }
 
 TEST_F(PublishPostJobTest, AnOpenAttemptIsTheOnlyLicenceToCall) {

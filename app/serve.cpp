@@ -445,7 +445,9 @@ int run_serve(const config::source& source, const config::loaded& configuration,
   const auto measured = std::make_shared<prometheus_metrics>(clock);
   context->measured = std::make_shared<lateness_watch>(
     measured, lateness_promise{s.publishing.late_after, s.publishing.late_share}, clock, log);
+  // Workers that end late still use them.
   const auto realtime = context->realtime;
+  const auto intake = context->intake;
   context->databases
     = {make_pool(system, s, "interactive", s.database.interactive_connections, s.database.queue_limit, tokens, *context),
        // What is in flight is bounded by jobs.max_in_flight, and refusing its

@@ -142,9 +142,10 @@ private:
         tx.commit();
     });
     const auto ending = ending_of(failed, out && out->has_value());
-    takes.settle(ending);
+    // What was changed, before what comes of it.
     if (ending != job_takes::ending::rolled_back)
       tell(name, notes);
+    takes.settle(ending);
     if (failed)
       return std::move(*failed);
     return std::move(*out);

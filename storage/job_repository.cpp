@@ -37,13 +37,13 @@ namespace {
 
 constexpr auto insert_one = CARILLON_INSERT_ONE;
 
-// With its manifest, unless the life was ended or the row is an earlier job's,
-// which may be in hand. Then it answers another id, or that nothing was taken.
+// With its manifest, unless the life was ended or the row was there before
+// (its revision has grown), which may be in hand. Then nothing was taken.
 constexpr auto insert_and_take_one
   = "WITH held AS (SELECT incarnation " CARILLON_FENCE_OF("$15", "$16") "),"
-    "  written AS (" CARILLON_INSERT_ONE " RETURNING j.id, j.run_at, j.ctid),"
+    "  written AS (" CARILLON_INSERT_ONE " RETURNING j.id, j.revision, j.run_at, j.ctid),"
     "  listed AS (INSERT INTO carillon.job_manifests (incarnation, batch, job_ids)"
-    "             SELECT h.incarnation, $17, ARRAY[w.id] FROM held h, written w WHERE w.id = $1"
+    "             SELECT h.incarnation, $17, ARRAY[w.id] FROM held h, written w WHERE w.revision = 0"
     "             RETURNING batch) "
     "SELECT w.id, EXISTS (SELECT FROM listed), w.run_at, w.ctid FROM written w";
 

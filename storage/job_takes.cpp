@@ -34,11 +34,14 @@ void job_takes::settle(ending how) noexcept {
 
 std::optional<reserved_take> job_takes::reserve(const job_id& id, const workspace_id& workspace) {
   // Room first: what was reserved has to be settled.
-  entries_.reserve(entries_.size() + 1);
+  entries_.emplace_back();
   auto what = port_->reserve(id, workspace);
-  if (what)
-    entries_.push_back({*what, take_outcome::not_written, {}});
-  return what;
+  if (!what) {
+    entries_.pop_back();
+    return std::nullopt;
+  }
+  entries_.back().what = std::move(*what);
+  return entries_.back().what;
 }
 
 void job_takes::wrote(take_outcome how, job work) {

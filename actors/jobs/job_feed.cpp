@@ -186,6 +186,8 @@ struct job_feed_state {
   std::int64_t offered_as = 0;
   std::bitset<shard_count> offered;
   std::vector<intake_link::ended_take> ended_takes;
+  /// Reads met these while their takes were under way.
+  std::unordered_set<job_id> passed_over;
 
   /// Or will be, when it is taken over.
   bool is_mine(shard_id shard) const {
@@ -279,11 +281,22 @@ std::size_t most_with_reserve(const job_feed_state& state) {
   return most + most / 4;
 }
 
-/// The node's own transactions take jobs as long as a hint would be acted on.
+int room_of(const job_feed_state& state) {
+  return state.context->hot.jobs_max_in_flight.load() - static_cast<int>(state.in_hand.size());
+}
+
+/// More is known to be due: it is read by so many, not as each one ends.
+int worth_a_read(const job_feed_state& state) {
+  return std::min(state.context->settings.batch_size, state.context->hot.jobs_max_in_flight.load() / 2);
+}
+
+/// The node's own transactions take jobs while nothing older waits to be read
+/// and there is room for a read beside them.
 void offer_hands(self_pointer self) {
   auto& state = self->state;
   std::bitset<shard_count> shards;
-  if (state.me && !state.stopping && !state.suspect && !state.alone && state.in_hand.size() < most_with_reserve(state))
+  if (state.me && !state.stopping && !state.suspect && !state.alone && state.caught_up
+      && room_of(state) >= worth_a_read(state))
     shards = state.owned;
   const auto life = state.me ? state.me->incarnation : 0;
   if (shards == state.offered && life == state.offered_as)
@@ -379,15 +392,6 @@ result<done> abandon(store& db, const node_identity& me, const job& work,
   if (!discarded)
     return discarded.error();
   return done{};
-}
-
-int room_of(const job_feed_state& state) {
-  return state.context->hot.jobs_max_in_flight.load() - static_cast<int>(state.in_hand.size());
-}
-
-/// More is known to be due: it is read by so many, not as each one ends.
-int worth_a_read(const job_feed_state& state) {
-  return std::min(state.context->settings.batch_size, state.context->hot.jobs_max_in_flight.load() / 2);
 }
 
 /// More than this of one workspace in hand, and it is left out of the common
@@ -642,8 +646,12 @@ void take_in(self_pointer self, job_batch& batch, std::uint64_t read) {
   std::size_t kept = 0;
   for (auto& found : batch.jobs) {
     if (state.was_let_go(found.id, read) || state.stopping || !state.owned[shard_of(found.workspace)]
-        || state.queue.is_paused(found.workspace) || state.context->intake->is_under_way(found.id))
+        || state.queue.is_paused(found.workspace))
       continue;
+    if (state.context->intake->is_under_way(found.id)) {
+      state.passed_over.insert(found.id);
+      continue;
+    }
     const auto [entry, fresh] = state.in_hand.try_emplace(found.id);
     if (!fresh)
       continue;
@@ -743,8 +751,13 @@ void read_due(self_pointer self, read_kind how) {
     state.read_again = std::max(how, state.read_again.value_or(read_kind::next));
     return;
   }
-  if (!state.me || state.owned.none() || state.stopping || state.suspect || state.alone)
+  if (!state.me || state.owned.none() || state.stopping)
     return;
+  if (state.suspect || state.alone) {
+    if (how == read_kind::full)
+      state.read_again = how;
+    return;
+  }
   const auto room = room_of(state);
   if (how == read_kind::next && !state.caught_up && room < worth_a_read(state))
     return;
@@ -872,23 +885,28 @@ void collect_takes(self_pointer self) {
   auto& state = self->state;
   state.ended_takes.clear();
   state.context->intake->collect(state.ended_takes);
-  bool left = false;
+  std::optional<read_kind> read;
   for (auto& one : state.ended_takes) {
-    if (one.how == take_outcome::not_written)
-      continue;
-    // Reads may have passed over what was left, and what an earlier life took.
+    const auto id = one.what.id;
+    const bool was_passed_over = state.passed_over.erase(id) > 0;
     const bool is_of_this_life = state.me && state.me->incarnation == one.what.owner.incarnation;
-    left = left || one.how == take_outcome::left || !is_of_this_life;
-    if (!is_of_this_life)
+    if (is_of_this_life && one.how != take_outcome::not_written) {
+      // Where more is due than its share, what was due before comes first.
+      job_batch batch{one.what.batch, {}};
+      if (one.work && !state.queue.is_paused(one.work->kind) && !state.parked.contains(one.work->workspace))
+        batch.jobs.push_back(std::move(*one.work));
+      // Newer than every read.
+      take_in(self, batch, state.reads_begun + 1);
+    }
+    if (state.in_hand.contains(id))
       continue;
-    // Where more is due than its share, what was due before comes first.
-    job_batch batch{one.what.batch, {}};
-    if (one.work && !state.queue.is_paused(one.work->kind) && !state.parked.contains(one.work->workspace))
-      batch.jobs.push_back(std::move(*one.work));
-    take_in(self, batch, state.reads_begun);
+    if (was_passed_over || one.how == take_outcome::left)
+      read = read_kind::full;
+    else if (one.how == take_outcome::taken)
+      read = std::max(read_kind::next, read.value_or(read_kind::next));
   }
-  if (left)
-    read_due(self, read_kind::full);
+  if (read)
+    read_due(self, *read);
   after_reports(self);
 }
 
@@ -1092,6 +1110,7 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
       state.reports.clear();
       state.reported.clear();
       state.finished.clear();
+      state.passed_over.clear();
       state.running = 0;
       offer_hands(self);
       reset_reading(state);

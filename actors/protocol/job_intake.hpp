@@ -88,10 +88,15 @@ public:
   std::optional<reserved_take> reserve(const job_id& id, const workspace_id& workspace) override {
     const auto shard = shard_of(workspace);
     std::lock_guard lock{mutex_};
-    if (!shards_[shard] || !under_way_.emplace(id, shard).second)
+    if (!shards_[shard])
+      return std::nullopt;
+    // Whole before it is under way: from then on somebody has to settle it.
+    std::optional<reserved_take> out{{owner_, 0, id, workspace}};
+    if (!under_way_.emplace(id, shard).second)
       return std::nullopt;
     under_way_count_.store(under_way_.size(), std::memory_order_release);
-    return reserved_take{owner_, take_numbers(1), id, workspace};
+    out->batch = take_numbers(1);
+    return out;
   }
 
   void settle(const reserved_take& what, take_outcome how, job work) noexcept override {

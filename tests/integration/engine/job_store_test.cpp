@@ -200,6 +200,38 @@ TEST_F(TakingTest, AJobThatIsEnqueuedAgainIsLeftToItsOwner) {
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests"), "1");
 }
 
+TEST_F(TakingTest, TheSameJobAgainWhileItIsLiveIsLeftToItsOwner) {
+  intake.owner = me;
+  auto same = make_job("same");
+  same.kind = kinds::send_notification_digest;
+  ASSERT_TRUE(jobs.enqueue(same));
+  hints after_commit;
+  ASSERT_TRUE(own.enqueue(same, after_commit));
+  EXPECT_EQ(after_commit.size(), 1u);
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::left)) << "a read that is told of it decides";
+  EXPECT_EQ(manifests(), "");
+}
+
+TEST_F(TakingTest, ATakeThatWaitsForTheEndOfItsLifeIsNone) {
+  intake.owner = me;
+  auto other = db.connect();
+  std::future<result<job_id>> late;
+  const auto ended = other->transact("end", [&](pqxx::work& tx) -> result<done> {
+    tx.exec("UPDATE carillon.node_incarnations SET ended_at = now() WHERE incarnation = "
+            + std::to_string(me.incarnation));
+    late = std::async(std::launch::async, [&] { return own.enqueue(make_job()); });
+    EXPECT_TRUE(test::eventually([&] {
+      return db.exec("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%held%'") == "1";
+    }));
+    return done{};
+  });
+  ASSERT_TRUE(ended);
+  EXPECT_TRUE(late.get());
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::left));
+  EXPECT_EQ(manifests(), "");
+  EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "1");
+}
+
 TEST_F(TakingTest, AJobForLaterIsNotTaken) {
   intake.owner = me;
   auto later = make_job();

@@ -38,6 +38,7 @@ public:
     job_batch batch{query.first_batch, {}};
     const auto is_wanted = [&](const job& row) {
       return std::find(query.shards.begin(), query.shards.end(), shard_of(row.workspace)) != query.shards.end()
+             && std::find(query.kinds.begin(), query.kinds.end(), row.kind) != query.kinds.end()
              && !(query.in_hand && query.in_hand->contains(row.id));
     };
     std::vector<job> in_order;
@@ -921,6 +922,58 @@ TEST_F(JobFeedTest, WhatMayNotRunIsNotTakenAndWaitsForItsTime) {
   EXPECT_TRUE(was_started(one.id));
 }
 
+TEST_F(JobFeedTest, NothingIsTakenBeforeWhatIsOlderHasBeenRead) {
+  context->settings.ready.running_per_workspace = 1;
+  for (std::uint8_t shard = 20; shard < 60; ++shard)
+    due(workspace_of_shard(shard), 1);
+  held_names = {taking};
+  start(4, 100);
+  ASSERT_EQ(under_way(taking), 1);
+  let_through(taking);
+  ASSERT_EQ(handed_out.size(), 4u) << "more is due";
+  EXPECT_FALSE(reserve(enqueued(workspace)));
+  held_names.clear();
+  while (under_way(taking) > 0)
+    let_through(taking);
+  pass(50ms);
+  ASSERT_EQ(handed_out.size(), 40u);
+  EXPECT_TRUE(reserve(enqueued(workspace)));
+}
+
+TEST_F(JobFeedTest, AJobThatAReadPassedOverIsReadWhenItIsNotTakenAfterAll) {
+  context->settings.ready.running_per_workspace = 1;
+  start(16, 16);
+  auto one = enqueued(workspace);
+  const auto take = reserve(one);
+  ASSERT_TRUE(take);
+  queue.rows[one.id] = one;
+  // Passed over, and a hand full of its workspace besides.
+  due(workspace, 40, 1s);
+  caf::anon_send(feed, atom::sweep_v);
+  pass(50ms);
+  ASSERT_FALSE(was_started(one.id));
+  settle(*take, take_outcome::taken, one);
+  for (std::size_t i = 0; i < handed_out.size(); ++i) {
+    report(i, 1);
+    pass(50ms);
+  }
+  EXPECT_TRUE(was_started(one.id));
+}
+
+TEST_F(JobFeedTest, AJobWhoseIdIsUsedAgainIsTakenThoughTheFirstOneEndedDuringARead) {
+  start(4, 100);
+  const auto one = enqueued(workspace);
+  settle(reserve(one).value(), take_outcome::taken, one);
+  held_names = {taking};
+  pass(2'000ms);
+  ASSERT_EQ(under_way(taking), 1);
+  report(0, 1);
+  pass(50ms);
+  ASSERT_TRUE(queue.rows.empty());
+  settle(reserve(one).value(), take_outcome::taken, one);
+  EXPECT_EQ(handed_out.size(), 2u);
+}
+
 TEST_F(JobFeedTest, WhereOneThatHasToRunAloneWaitsNothingIsTaken) {
   start(4, 100);
   due(workspace, 1);
@@ -944,7 +997,7 @@ TEST_F(JobFeedTest, WhereOneThatHasToRunAloneWaitsNothingIsTaken) {
 TEST_F(JobFeedTest, WhereMoreIsDueThanItsShareATakenJobDoesNotPassWhatWasDueBefore) {
   context->settings.ready.running_per_workspace = 1;
   due(workspace, 40);
-  start(16, 16);
+  start(16, 64);
   ASSERT_EQ(handed_out.size(), 1u);
   auto one = enqueued(workspace);
   one.run_at += 1h;
@@ -961,7 +1014,7 @@ TEST_F(JobFeedTest, WhereMoreIsDueThanItsShareATakenJobDoesNotPassWhatWasDueBefo
   EXPECT_EQ(handed_out.size(), 41u);
 }
 
-TEST_F(JobFeedTest, NothingIsTakenBeyondWhatHintsMayTake) {
+TEST_F(JobFeedTest, WhatIsTakenLeavesRoomForAReadOfWhatIsOlder) {
   context->settings.ready.running_per_workspace = 1;
   start(16, 16);
   std::size_t taken = 0;
@@ -972,8 +1025,13 @@ TEST_F(JobFeedTest, NothingIsTakenBeyondWhatHintsMayTake) {
       settle(*take, take_outcome::taken, one);
     }
   }
-  EXPECT_EQ(taken, 20u);
+  EXPECT_EQ(taken, 9u) << "one more than half of the hand";
+  due_at(workspace, instant{});
+  caf::anon_send(feed, atom::sweep_v);
+  pass(50ms);
+  EXPECT_TRUE(started().contains(workspace));
   report(0, 1);
+  report(9, 1);
   pass(50ms);
   EXPECT_TRUE(reserve(enqueued(workspace_of_shard(60)))) << "there is room again";
 }

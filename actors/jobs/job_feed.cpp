@@ -275,12 +275,6 @@ void drop_waiting(job_feed_state& state, const std::function<bool(const job&)>& 
   }
 }
 
-/// A reserve for what is hinted at, so that a full hand does not delay it.
-std::size_t most_with_reserve(const job_feed_state& state) {
-  const auto most = static_cast<std::size_t>(std::max(0, state.context->hot.jobs_max_in_flight.load()));
-  return most + most / 4;
-}
-
 int room_of(const job_feed_state& state) {
   return state.context->hot.jobs_max_in_flight.load() - static_cast<int>(state.in_hand.size());
 }
@@ -1134,8 +1128,10 @@ job_feed_actor::behavior_type job_feed(self_pointer self, engine_context_ptr con
     [self](atom::job) { collect_takes(self); },
     [self](atom::hint, const hint& h) {
       auto& state = self->state;
+      // A reserve for what is hinted at, so that a full hand does not delay it.
+      const auto most = static_cast<std::size_t>(std::max(0, state.context->hot.jobs_max_in_flight.load()));
       if (state.queue.held(h.workspace) >= enough_in_hand || state.hinted.size() >= most_hinted
-          || state.in_hand.size() >= most_with_reserve(state)) {
+          || state.in_hand.size() >= most + most / 4) {
         read_due(self, read_kind::next);
         return;
       }

@@ -63,9 +63,8 @@ public:
         return false;
     return true;
   }
-  /// A job that a read meets while its take is under way comes by itself. A
-  /// take that had ended before the read began, and was collected since, is
-  /// not under way.
+  /// Until its end was collected: a job that a read meets meanwhile comes by
+  /// itself, or not at all.
   bool is_under_way(const job_id& id) const {
     if (is_idle())
       return false;

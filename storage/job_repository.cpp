@@ -560,10 +560,6 @@ bool settle_retry(pqxx::transaction_base& tx, const job_report& report, const jo
   return false;
 }
 
-} // namespace
-
-namespace {
-
 const job_policy& policy_of(const new_job& job) {
   const auto* policy = find_job_policy(job.kind);
   if (!policy)
@@ -649,11 +645,8 @@ std::int64_t insert_jobs(pqxx::transaction_base& tx, const std::vector<new_job>&
   if (jobs.empty())
     return 0;
   std::vector<const job_policy*> policies;
-  for (const auto& job : jobs) {
-    policies.push_back(find_job_policy(job.kind));
-    if (!policies.back())
-      throw std::invalid_argument{"unknown job kind " + job.kind};
-  }
+  for (const auto& job : jobs)
+    policies.push_back(&policy_of(job));
   const auto column = [&](auto render) {
     std::string out = "{";
     for (std::size_t i = 0; i < jobs.size(); ++i) {

@@ -45,7 +45,7 @@ constexpr auto insert_and_take_one
     "  listed AS (INSERT INTO carillon.job_manifests (incarnation, batch, job_ids)"
     "             SELECT h.incarnation, $17, ARRAY[w.id] FROM held h, written w WHERE w.revision = 0"
     "             RETURNING batch) "
-    "SELECT w.id, EXISTS (SELECT FROM listed), w.run_at, w.ctid FROM written w";
+    "SELECT EXISTS (SELECT FROM listed), w.run_at, w.ctid FROM written w";
 
 constexpr auto insert_many = R"sql(
   INSERT INTO carillon.jobs (id, kind, queue, tenant_id, workspace_id, priority, payload, max_attempts,
@@ -613,13 +613,9 @@ inserted insert_job_to_run(pqxx::transaction_base& tx, const new_job& job) {
   if (rows.empty())
     return inserted::refused;
   const auto row = rows[0];
-  if (read_id<job_id>(row[0]) != job.id)
+  if (!row[0].as<bool>())
     return inserted::to_be_read;
-  if (!row[1].as<bool>()) {
-    takes->wrote(take_outcome::left);
-    return inserted::to_be_read;
-  }
-  takes->wrote(take_outcome::taken, as_taken(job, read_instant(row[2]), parse_place(row[3].c_str())));
+  takes->took(as_taken(job, read_instant(row[1]), parse_place(row[2].c_str())));
   return inserted::taken;
 }
 

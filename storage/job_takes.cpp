@@ -23,12 +23,12 @@ job_takes* job_takes::current() noexcept {
 
 void job_takes::settle(ending how) noexcept {
   for (auto& one : std::exchange(entries_, {})) {
-    auto outcome = take_outcome::not_written;
+    auto outcome = take_outcome::not_taken;
     if (how == ending::unknown)
-      outcome = take_outcome::left;
-    else if (how == ending::committed)
-      outcome = one.if_committed;
-    port_->settle(one.what, outcome, std::move(one.work));
+      outcome = take_outcome::unknown;
+    else if (how == ending::committed && one.work)
+      outcome = take_outcome::taken;
+    port_->settle(one.what, outcome, std::move(one.work).value_or(job{}));
   }
 }
 
@@ -44,8 +44,7 @@ std::optional<reserved_take> job_takes::reserve(const job_id& id, const workspac
   return entries_.back().what;
 }
 
-void job_takes::wrote(take_outcome how, job work) {
-  entries_.back().if_committed = how;
+void job_takes::took(job work) {
   entries_.back().work = std::move(work);
 }
 

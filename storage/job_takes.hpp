@@ -30,15 +30,13 @@ public:
 
   /// What a statement of this transaction has to write; nothing: no manifest.
   std::optional<reserved_take> reserve(const job_id& id, const workspace_id& workspace);
-  /// The statement was carried out: if the transaction commits, this is what
-  /// came of the one that was reserved last.
-  void wrote(take_outcome how, job work = {});
+  /// The one that was reserved last is taken, if the transaction commits.
+  void took(job work);
 
 private:
   struct entry {
     reserved_take what;
-    take_outcome if_committed = take_outcome::not_written;
-    job work;
+    std::optional<job> work; ///< Where it was taken.
   };
 
   job_intake* const port_;

@@ -884,7 +884,7 @@ void collect_takes(self_pointer self) {
     const auto id = one.what.id;
     const bool was_passed_over = state.passed_over.erase(id) > 0;
     const bool is_of_this_life = state.me && state.me->incarnation == one.what.owner.incarnation;
-    if (is_of_this_life && one.how != take_outcome::not_written) {
+    if (is_of_this_life && one.how != take_outcome::not_taken) {
       // Where more is due than its share, what was due before comes first.
       job_batch batch{one.what.batch, {}};
       if (one.work && !state.queue.is_paused(one.work->kind) && !state.parked.contains(one.work->workspace))
@@ -894,7 +894,7 @@ void collect_takes(self_pointer self) {
     }
     if (state.in_hand.contains(id))
       continue;
-    if (was_passed_over || one.how == take_outcome::left)
+    if (was_passed_over || one.how == take_outcome::unknown)
       read = read_kind::full;
     else if (one.how == take_outcome::taken)
       read = std::max(read_kind::next, read.value_or(read_kind::next));

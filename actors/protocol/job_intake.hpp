@@ -22,7 +22,7 @@ class intake_link final : public job_intake {
 public:
   struct ended_take {
     reserved_take what;
-    take_outcome how = take_outcome::not_written;
+    take_outcome how = take_outcome::not_taken;
     std::optional<job> work; ///< Where it was taken.
   };
 

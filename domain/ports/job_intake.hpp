@@ -21,9 +21,9 @@ struct reserved_take {
 
 /// What came of it.
 enum class take_outcome : std::uint8_t {
-  taken,       ///< Committed, the manifest too: the job runs.
-  not_written, ///< Neither is there.
-  left,        ///< The job is there and was not taken, or nobody knows.
+  taken,     ///< Committed, the manifest too: the job runs.
+  not_taken, ///< No manifest. Whoever wrote the job all the same tells its owner.
+  unknown,   ///< Both are there, or neither.
 };
 
 /// Safe from any thread; must not block.

@@ -172,7 +172,7 @@ TEST_F(TakingTest, AnEndedLifeTakesNothingAndTheJobIsThereToBeRead) {
   hints after_commit;
   ASSERT_TRUE(own.enqueue(make_job(), after_commit));
   EXPECT_EQ(after_commit.size(), 1u);
-  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::left));
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::not_taken));
   EXPECT_EQ(manifests(), "");
   EXPECT_EQ(take(start_node("b")).size(), 1u);
 }
@@ -183,7 +183,7 @@ TEST_F(TakingTest, AJobThatIsThereAlreadyIsNotTakenASecondTime) {
   hints after_commit;
   EXPECT_EQ(own.enqueue(make_job("one"), after_commit).error().code, errc::conflict);
   EXPECT_THAT(after_commit, ::testing::IsEmpty());
-  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::taken, take_outcome::not_written));
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::taken, take_outcome::not_taken));
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests"), "1");
 }
 
@@ -196,7 +196,7 @@ TEST_F(TakingTest, AJobThatIsEnqueuedAgainIsLeftToItsOwner) {
   hints after_commit;
   ASSERT_TRUE(own.enqueue(again, after_commit));
   EXPECT_EQ(after_commit.size(), 1u);
-  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::taken, take_outcome::not_written));
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::taken, take_outcome::not_taken));
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.job_manifests"), "1");
 }
 
@@ -208,7 +208,7 @@ TEST_F(TakingTest, TheSameJobAgainWhileItIsLiveIsLeftToItsOwner) {
   hints after_commit;
   ASSERT_TRUE(own.enqueue(same, after_commit));
   EXPECT_EQ(after_commit.size(), 1u);
-  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::left)) << "a read that is told of it decides";
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::not_taken)) << "a read that is told of it decides";
   EXPECT_EQ(manifests(), "");
 }
 
@@ -227,7 +227,7 @@ TEST_F(TakingTest, ATakeThatWaitsForTheEndOfItsLifeIsNone) {
   });
   ASSERT_TRUE(ended);
   EXPECT_TRUE(late.get());
-  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::left));
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::not_taken));
   EXPECT_EQ(manifests(), "");
   EXPECT_EQ(db.exec("SELECT count(*) FROM carillon.jobs"), "1");
 }
@@ -254,7 +254,7 @@ TEST_F(TakingTest, ATakeOfARolledBackTransactionIsNone) {
     tx.exec("SELECT 1/0");
     return done{};
   }));
-  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::not_written, take_outcome::not_written));
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::not_taken, take_outcome::not_taken));
   EXPECT_EQ(manifests(), "");
 }
 
@@ -265,7 +265,7 @@ TEST_F(TakingTest, AMalformedPayloadIsRefusedAndNothingIsTaken) {
     bad.payload = payload;
     EXPECT_FALSE(own.enqueue(bad)) << payload;
   }
-  EXPECT_THAT(outcomes(), ::testing::Each(take_outcome::not_written));
+  EXPECT_THAT(outcomes(), ::testing::Each(take_outcome::not_taken));
   EXPECT_EQ(outcomes().size(), 3u);
 }
 
@@ -274,11 +274,11 @@ TEST_F(TakingTest, ATakeWhoseTransactionIsInDoubtIsLeftToBeRead) {
   {
     storage::job_takes page{&intake};
     ASSERT_TRUE(storage::job_takes::current()->reserve(job_id::make(), data.workspace));
-    page.wrote(take_outcome::taken);
+    page.took({});
     page.settle(storage::job_takes::ending::unknown);
   }
   EXPECT_EQ(storage::job_takes::current(), nullptr);
-  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::left));
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::unknown));
 }
 
 TEST_F(TakingTest, ASessionThatEndsWithTheStatementLeavesItInDoubt) {
@@ -287,7 +287,7 @@ TEST_F(TakingTest, ASessionThatEndsWithTheStatementLeavesItInDoubt) {
           "PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$; "
           "CREATE TRIGGER end_session BEFORE INSERT ON carillon.jobs FOR EACH ROW EXECUTE FUNCTION carillon.end_session()");
   EXPECT_EQ(own.enqueue(make_job()).error().code, errc::outcome_unknown);
-  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::left));
+  EXPECT_THAT(outcomes(), ::testing::ElementsAre(take_outcome::unknown));
 }
 
 TEST_F(TakingTest, ATakenJobOfADeadNodeBecomesASuspectLikeAnyThatItHadInHand) {

@@ -831,7 +831,7 @@ TEST_F(JobFeedTest, AJobThatWasNotTakenAfterAllIsReadThoughReadsHavePassedItOver
   due_at(workspace, instant{std::chrono::hours{2}});
   pass(2'000ms);
   ASSERT_EQ(handed_out.size(), 1u);
-  settle(*take, take_outcome::left, one);
+  settle(*take, take_outcome::unknown, one);
   pass(50ms);
   EXPECT_TRUE(was_started(one.id));
 }
@@ -842,7 +842,7 @@ TEST_F(JobFeedTest, NothingComesOfATakeWhoseTransactionWroteNothing) {
   const auto take = reserve(one);
   ASSERT_TRUE(take);
   const auto reads = queue.reads;
-  settle(*take, take_outcome::not_written, one);
+  settle(*take, take_outcome::not_taken, one);
   EXPECT_TRUE(handed_out.empty());
   EXPECT_EQ(queue.reads, reads);
   EXPECT_TRUE(context->intake->is_idle());
@@ -951,7 +951,7 @@ TEST_F(JobFeedTest, AJobThatAReadPassedOverIsReadThoughItsTakeCameToNothing) {
   caf::anon_send(feed, atom::sweep_v);
   pass(2'000ms);
   ASSERT_EQ(handed_out.size(), 1u);
-  settle(*take, take_outcome::not_written, one);
+  settle(*take, take_outcome::not_taken, one);
   pass(50ms);
   EXPECT_TRUE(was_started(one.id));
 }
@@ -986,7 +986,7 @@ TEST_F(JobFeedTest, WhereOneThatHasToRunAloneWaitsNothingIsTaken) {
   report(0, 1);
   pass(50ms);
   EXPECT_FALSE(was_started(suspect)) << "another one may still come into hand";
-  settle(*take, take_outcome::not_written, one);
+  settle(*take, take_outcome::not_taken, one);
   EXPECT_TRUE(was_started(suspect));
 }
 
